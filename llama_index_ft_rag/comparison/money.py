@@ -1,0 +1,107 @@
+"""What an arm costs: tokens per question, USD per 1,000 questions, and when training has paid for itself.
+
+In: the answers of an arm with their usage, and a price. Out: `ArmMoney` and `BreakEven`. An unknown price is
+`None`, never 0. Knows nothing of scores.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from llama_index_ft_rag.answering import Answer
+from llama_index_ft_rag.catalog import Price, base_price, cost_usd, tuned_price
+from llama_index_ft_rag.examples import Usage
+
+PriceState = Literal["priced", "no price known", "no usage reported", "offline: nothing is charged"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArmMoney:
+    """What one arm used, and what that costs."""
+
+    arm: str
+    model: str | None
+    questions: int
+    """Answers that came with a count of tokens; the other numbers are about these."""
+    usage: Usage
+    """Sum over them."""
+    prompt_tokens_per_question: float | None
+    completion_tokens_per_question: float | None
+    usd_per_1000_questions: float | None
+    price: PriceState
+    """Why there is a price or none."""
+    price_source: str | None = None
+    """Where the price comes from and as of when."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BreakEven:
+    """After how many questions a training run has paid for itself, against another arm."""
+
+    arm: str
+    against: str
+    training_usd: float
+    saving_usd_per_1000_questions: float
+    """Negative when the tuned model costs more."""
+    questions: int | None
+    """`None`: never, since nothing is saved."""
+
+
+def arm_money(arm: str, answers: Sequence[Answer], *, price: Price | None = None, offline: bool = False) -> ArmMoney:
+    """Add up what an arm used; the price comes from the catalog unless one is passed."""
+    counted = [answer for answer in answers if _has_tokens(answer.usage)]
+    usage = sum((answer.usage for answer in counted), Usage())
+    model = next((answer.model for answer in answers if answer.model), None)
+    price = None if offline else price or _catalog_price(model)
+    usd = cost_usd(usage, price) if counted else None
+    return ArmMoney(
+        arm=arm,
+        model=model,
+        questions=len(counted),
+        usage=usage,
+        prompt_tokens_per_question=_per_question(usage.prompt_tokens, len(counted)),
+        completion_tokens_per_question=_per_question(usage.completion_tokens, len(counted)),
+        usd_per_1000_questions=None if usd is None else 1000 * usd / len(counted),
+        price=_price_state(usd, counted=bool(counted), offline=offline),
+        price_source=f"{price.source}, as of {price.as_of}" if price else None,
+    )
+
+
+def break_even(tuned: ArmMoney, against: ArmMoney, *, training_usd: float | None) -> BreakEven | None:
+    """Set the training cost against the saving per question; `None` where a price is unknown."""
+    new, old = tuned.usd_per_1000_questions, against.usd_per_1000_questions
+    if training_usd is None or new is None or old is None:
+        return None
+    saving = old - new
+    return BreakEven(
+        arm=tuned.arm,
+        against=against.arm,
+        training_usd=training_usd,
+        saving_usd_per_1000_questions=saving,
+        questions=math.ceil(1000 * training_usd / saving) if saving > 0 else None,
+    )
+
+
+def _catalog_price(model: str | None) -> Price | None:
+    if model is None:
+        return None
+    return tuned_price(model) if model.startswith("ft:") else base_price(model)
+
+
+def _price_state(usd: float | None, *, counted: bool, offline: bool) -> PriceState:
+    if offline:
+        return "offline: nothing is charged"
+    if not counted:
+        return "no usage reported"
+    return "priced" if usd is not None else "no price known"
+
+
+def _has_tokens(usage: Usage) -> bool:
+    return usage.prompt_tokens is not None or usage.completion_tokens is not None
+
+
+def _per_question(tokens: int | None, questions: int) -> float | None:
+    return tokens / questions if tokens is not None and questions else None

@@ -1,0 +1,170 @@
+"""The training example, and the only reader and writer of `examples.jsonl` and its provenance file.
+
+In: examples, wherever they come from. Out: `examples.jsonl` with nothing in it but what a provider accepts,
+and beside it `examples.provenance.jsonl`, one row per example, joined by content hash. Knows nothing of
+recording, curation or jobs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from llama_index_ft_rag.errors import ExamplesError
+from llama_index_ft_rag.storage import read_rows, write_rows
+
+CallKind = Literal[
+    "answer",
+    "refine",
+    "tree_step",
+    "condense",
+    "selector",
+    "sub_question",
+    "hyde",
+    "tool_turn",
+    "judge",
+    "question_generation",
+    "other",
+]
+"""What an LLM call was for, within its query."""
+
+
+class Usage(BaseModel):
+    """Tokens of one call or a sum of calls, as the provider reported them; `None` where it said nothing."""
+
+    model_config = ConfigDict(frozen=True)
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=_add(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens=_add(self.completion_tokens, other.completion_tokens),
+        )
+
+
+def _add(left: int | None, right: int | None) -> int | None:
+    if left is None or right is None:
+        return left if right is None else right
+    return left + right
+
+
+class TrainingExample(BaseModel):
+    """One finished LLM call: the messages that went over the wire and the assistant's answer to them.
+
+    Only `messages`, `tools` and `parallel_tool_calls` reach `examples.jsonl`; the rest is provenance. Fields
+    are empty where unknown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    messages: list[dict[str, Any]]
+    """OpenAI wire format, in order; the last one is the assistant's. A message may carry `weight` 0 or 1."""
+    tools: list[dict[str, Any]] | None = None
+    parallel_tool_calls: bool | None = None
+
+    query_id: str | None = None
+    """The calls of one query share it: the question id in a run, a root span id otherwise."""
+    step: int | None = None
+    """0 for the first call of its query, 1 for the next, ..."""
+    kind: CallKind = "other"
+    question: str | None = None
+    """The user's question, not the prompt."""
+    node_ids: list[str] = Field(default_factory=list)
+    """Ids of the nodes retrieved for the query."""
+    model: str | None = None
+    usage: Usage = Usage()
+    latency_s: float | None = None
+    finish_reason: str | None = None
+
+    @property
+    def content_hash(self) -> str:
+        """First 16 hex digits of the SHA-256 of the line a provider would see."""
+        canonical = json.dumps(self.to_line(), ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+    @property
+    def answer(self) -> str:
+        """Text of the last message; empty where it only calls tools."""
+        content = self.messages[-1].get("content") if self.messages else None
+        return content if isinstance(content, str) else ""
+
+    def to_line(self) -> dict[str, Any]:
+        """The object a provider accepts as one line of a training file."""
+        line: dict[str, Any] = {"messages": self.messages}
+        if self.tools:
+            line["tools"] = self.tools
+            if self.parallel_tool_calls is not None:
+                line["parallel_tool_calls"] = self.parallel_tool_calls
+        return line
+
+    def to_provenance(self) -> dict[str, Any]:
+        """Everything the training line does not say, keyed by its content hash."""
+        rest = self.model_dump(exclude={"messages", "tools", "parallel_tool_calls"})
+        return {"content_hash": self.content_hash, **rest}
+
+
+def provenance_path(path: Path) -> Path:
+    """`examples.jsonl` -> `examples.provenance.jsonl`."""
+    return path.with_name(f"{path.stem}.provenance{path.suffix}")
+
+
+def write_examples(path: str | Path, examples: Iterable[TrainingExample], *, provenance: bool = True) -> int:
+    """Write the training file and, beside it, its provenance; both atomically. Return the number of examples."""
+    target = Path(path)
+    rows = list(examples)
+    if provenance:
+        write_rows(provenance_path(target), (example.to_provenance() for example in rows))
+    write_rows(target, (example.to_line() for example in rows))
+    return len(rows)
+
+
+def read_examples(path: str | Path) -> list[TrainingExample]:
+    """Read a training file, ours or anybody's in the chat format; provenance is joined where it lies beside it.
+
+    Raises:
+        ExamplesError: If the file is missing, is not UTF-8, or a line is not an object with `messages`.
+    """
+    source = Path(path)
+    known = {row.pop("content_hash", None): row for row in read_rows(provenance_path(source))}
+    examples = []
+    for number, line in _numbered_lines(source):
+        example = _parse_line(source, number, line)
+        rest = known.get(example.content_hash)
+        examples.append(TrainingExample.model_validate({**rest, **example.to_line()}) if rest is not None else example)
+    return examples
+
+
+def _numbered_lines(source: Path) -> list[tuple[int, str]]:
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except OSError as exc:
+        raise ExamplesError(f"{source}: cannot be read ({exc.strerror}); pass the path of a JSONL file") from exc
+    except UnicodeDecodeError as exc:
+        raise ExamplesError(f"{source}: not UTF-8 at byte {exc.start}; save it as UTF-8") from exc
+    # Only \n ends a line: str.splitlines would also cut at U+2028, which is legal inside a JSON string.
+    return [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+
+
+def _parse_line(source: Path, number: int, line: str) -> TrainingExample:
+    advice = f"run `ft-rag validate {source}` to see every problem"
+    try:
+        row = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as exc:
+        raise ExamplesError(f"{source} line {number}: not JSON ({exc}); {advice}") from exc
+    messages = row.get("messages") if isinstance(row, dict) else None
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise ExamplesError(f"{source} line {number}: no list of `messages`; {advice}")
+    tools = row.get("tools")
+    parallel = row.get("parallel_tool_calls")
+    return TrainingExample(
+        messages=messages,
+        tools=tools if isinstance(tools, list) else None,
+        parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
+    )

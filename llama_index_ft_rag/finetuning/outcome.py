@@ -1,0 +1,141 @@
+"""What a job object of the service means: still under way, a tuned model, or which error.
+
+In: a `FineTuningJob` as the SDK hands it over, which may lack any field. Out: a `JobState`, the tuned model's
+name, or a typed error. Touches no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
+
+from llama_index_ft_rag.errors import JobCancelledError, JobFailedError, JobNotReadyError
+from llama_index_ft_rag.finetuning.interface import FinetuneEvent
+
+_CANCELLED = ("cancelled", "canceled")
+_FINISHED = ("succeeded", "failed", *_CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobState:
+    """A job as it was when last looked at."""
+
+    job_id: str
+    status: str
+    tuned_model: str | None = None
+    trained_tokens: int | None = None
+    finished_at: datetime | None = None
+    error_code: str | None = None
+    error_message: str | None = None
+    error_param: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the status will not change any more.
+
+        Any other status is not an end: services report some that the SDK does not list (`paused`, `pausing`,
+        `created`).
+        """
+        return self.status in _FINISHED
+
+
+def read_job(job: FineTuningJob) -> JobState:
+    """Read a job object without trusting that its fields are there."""
+    # `error` is {} or all-null on a healthy job, which makes a truthy object: only its texts count.
+    error = getattr(job, "error", None)
+    tokens = getattr(job, "trained_tokens", None)
+    return JobState(
+        job_id=job.id,
+        status=str(getattr(job, "status", None) or "unknown"),
+        tuned_model=_text(getattr(job, "fine_tuned_model", None)),
+        trained_tokens=tokens if isinstance(tokens, int) else None,
+        finished_at=read_time(getattr(job, "finished_at", None)),
+        error_code=_text(getattr(error, "code", None)),
+        error_message=_text(getattr(error, "message", None)),
+        error_param=_text(getattr(error, "param", None)),
+    )
+
+
+def read_event(event: FineTuningJobEvent) -> FinetuneEvent:
+    """Read one line of a job's log."""
+    data = getattr(event, "data", None)
+    return FinetuneEvent(
+        created_at=read_time(getattr(event, "created_at", None)),
+        level=str(getattr(event, "level", None) or "info"),
+        message=str(getattr(event, "message", None) or ""),
+        data=dict(data) if isinstance(data, Mapping) else {},
+    )
+
+
+def read_time(seconds: Any) -> datetime | None:
+    """A service's Unix time as a datetime in UTC; None where it is no such thing."""
+    if not isinstance(seconds, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, tz=timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None
+
+
+def raise_if_lost(state: JobState) -> None:
+    """Raise when a job has ended without a model that can be used.
+
+    Raises:
+        JobFailedError: If it failed, or succeeded without a model.
+        JobCancelledError: If it was cancelled.
+    """
+    if state.status in _CANCELLED:
+        raise JobCancelledError(
+            f"job {state.job_id} was cancelled and will have no tuned model;"
+            " move its job record away and call finetune() to start a new one",
+            job_id=state.job_id,
+            status=state.status,
+        )
+    if state.status == "failed":
+        raise _failed(state, _reason(state))
+    if state.status == "succeeded" and state.tuned_model is None:
+        reason = "no tuned model was released; the service's safety checks may have blocked it"
+        raise _failed(state, f"{reason} ({_reason(state)})" if state.error_message else reason)
+
+
+def tuned_model_name(state: JobState) -> str:
+    """Name of the tuned model.
+
+    Raises:
+        JobNotReadyError: If the job is still under way.
+        JobFailedError: If it failed, or succeeded without a model.
+        JobCancelledError: If it was cancelled.
+    """
+    raise_if_lost(state)
+    if not state.is_finished or state.tuned_model is None:
+        raise JobNotReadyError(
+            f"job {state.job_id} is {state.status}, its model is not there yet: call wait() first",
+            job_id=state.job_id,
+            status=state.status,
+        )
+    return state.tuned_model
+
+
+def _failed(state: JobState, reason: str) -> JobFailedError:
+    return JobFailedError(
+        f"job {state.job_id} {state.status}: {reason}; look at events(), correct the training file and call"
+        " finetune() again (to retry the same file, move its job record away first)",
+        job_id=state.job_id,
+        status=state.status,
+        code=state.error_code,
+        param=state.error_param,
+    )
+
+
+def _reason(state: JobState) -> str:
+    details = [f"{name} {value}" for name, value in (("code", state.error_code), ("param", state.error_param)) if value]
+    reason = state.error_message or "the service gave no reason"
+    return f"{reason} ({', '.join(details)})" if details else reason
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,44 @@
+"""An OpenAI-compatible backend without a key and without a network, for one machine.
+
+Requests come in through a client in this process (`OfflineBackend.http_client`) or a server that only this
+machine reaches (`serve`). A responder decides what the models say: the built-in toy readers, or a scripted
+one in tests. Nothing it says is evidence that fine-tuning helps: it shows that a pipeline works.
+"""
+
+from llama_index_ft_rag.offline.backend import OfflineBackend
+from llama_index_ft_rag.offline.clients import OFFLINE_URL, Clients, open_clients
+from llama_index_ft_rag.offline.doors import LoopbackServer, serve
+from llama_index_ft_rag.offline.protocol import Request, Response
+from llama_index_ft_rag.offline.responder import (
+    EMBEDDING_MODEL,
+    OFFLINE_MODELS,
+    TUNABLE_MODEL,
+    ApiFailure,
+    ChatReply,
+    ChatRequest,
+    OfflineModel,
+    Responder,
+    ScriptedResponder,
+    TrainStep,
+)
+
+__all__ = [
+    "EMBEDDING_MODEL",
+    "OFFLINE_MODELS",
+    "OFFLINE_URL",
+    "TUNABLE_MODEL",
+    "ApiFailure",
+    "ChatReply",
+    "ChatRequest",
+    "Clients",
+    "LoopbackServer",
+    "OfflineBackend",
+    "OfflineModel",
+    "Request",
+    "Responder",
+    "Response",
+    "ScriptedResponder",
+    "TrainStep",
+    "open_clients",
+    "serve",
+]

@@ -1,0 +1,197 @@
+"""The offline backend: requests in the shape of the OpenAI API, answered without a network.
+
+In: a `Request` from either door. Out: a `Response`. It routes, checks the key, and turns what goes wrong into
+the service's error bodies; the endpoints do the rest. Its built-in models are toys, and say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import unquote
+
+from llama_index_ft_rag.errors import OfflineBackendError
+from llama_index_ft_rag.offline.chat import Chat
+from llama_index_ft_rag.offline.doors import in_process_async_client, in_process_client
+from llama_index_ft_rag.offline.embeddings import Embeddings
+from llama_index_ft_rag.offline.files import Files
+from llama_index_ft_rag.offline.jobs import Jobs
+from llama_index_ft_rag.offline.models import Models
+from llama_index_ft_rag.offline.protocol import (
+    Refusal,
+    Request,
+    Response,
+    error_response,
+    refuse,
+    stable_hash,
+)
+from llama_index_ft_rag.offline.responder import ApiFailure, Responder
+from llama_index_ft_rag.offline.state import State
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Route:
+    method: str
+    pattern: tuple[str, ...]
+    """Segments of the path; `*` is an id."""
+    handler: Callable[..., Response]
+
+
+class OfflineBackend:
+    """Files, fine-tuning jobs, models, chat completions and embeddings, from a folder on this machine.
+
+    Several threads may call it at once. One state folder belongs to one backend at a time.
+
+    Args:
+        state: Folder that keeps files, jobs and tuned models; `None` uses a private temporary one, which
+            `close` removes.
+        responder: Decides what the models say; `None` takes the built-in toy readers.
+        seed: Makes ids, trainings and answers repeatable.
+        clock: Tells the time for the timestamps of files, jobs and completions.
+
+    Raises:
+        OfflineBackendError: If the folder cannot be used, or another backend uses it.
+
+    Example:
+        >>> from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder, open_clients
+        >>> question = {"role": "user", "content": "What is the capital of France?"}
+        >>> with OfflineBackend(responder=ScriptedResponder(["Paris."])) as backend:
+        ...     client = open_clients(backend).sync
+        ...     reply = client.chat.completions.create(model="gpt-4", messages=[question])
+        >>> reply.choices[0].message.content
+        'Paris.'
+    """
+
+    def __init__(
+        self,
+        state: str | Path | None = None,
+        *,
+        responder: Responder | None = None,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if responder is None:
+            from llama_index_ft_rag.offline.readers import BuiltInResponder
+
+            responder = BuiltInResponder(seed)
+        self._state = State(None if state is None else Path(state))
+        try:
+            self._routes = _routes(self._state, responder, seed=seed, now=lambda: int(clock()))
+        except BaseException:
+            self._state.close()
+            raise
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            OfflineBackendError: If the backend was closed.
+        """
+        if self._state.closed:
+            raise OfflineBackendError("This offline backend was closed; make a new one on the same state folder")
+        try:
+            response = self._answer(request)
+        except Refusal as refusal:
+            response = error_response(refusal.failure)
+        except Exception:  # the one guard: whatever a responder raises is the server's fault, as in the service
+            logger.exception("%s %s failed inside the offline backend", request.method, request.path)
+            response = error_response(
+                ApiFailure(
+                    message="The server had an error while processing your request; see the log.",
+                    status=500,
+                    type="server_error",
+                )
+            )
+        return _with_request_id(request, response)
+
+    def http_client(self) -> Any:
+        """Make an `openai.DefaultHttpxClient` whose requests come here, without a socket."""
+        return in_process_client(self.handle)
+
+    def async_http_client(self) -> Any:
+        """Make an `openai.DefaultAsyncHttpxClient` whose requests come here; they are answered in line."""
+        return in_process_async_client(self.handle)
+
+    def close(self) -> None:
+        """Let go of the state folder, and remove it if it was a temporary one."""
+        self._state.close()
+
+    def __enter__(self) -> OfflineBackend:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, request: Request) -> Response:
+        _check_key(request)
+        # Decoded after the split, so that an encoded slash stays inside its segment.
+        segments = tuple(unquote(segment) for segment in request.path.strip("/").split("/"))
+        fitting = [route for route in self._routes if _fits(route.pattern, segments)]
+        for route in fitting:
+            if route.method == request.method:
+                ids = [value for mark, value in zip(route.pattern, segments, strict=True) if mark == "*"]
+                return route.handler(request, *ids)
+        if fitting:
+            raise refuse(f"Not allowed to {request.method} on {request.path}.", status=405, code="method_not_supported")
+        raise refuse(
+            f"Invalid URL ({request.method} {request.path}): the offline backend has no such endpoint.",
+            status=404,
+            code="unknown_url",
+        )
+
+
+def _routes(state: State, responder: Responder, *, seed: int, now: Callable[[], int]) -> list[_Route]:
+    models = Models(state, responder)
+    files = Files(state, seed=seed, now=now)
+    jobs = Jobs(state, files=files, models=models, responder=responder, seed=seed, now=now)
+    table: list[tuple[str, str, Callable[..., Response]]] = [
+        ("POST", "chat/completions", Chat(models, responder, seed=seed, now=now).complete),
+        ("POST", "embeddings", Embeddings(models, responder).embed),
+        ("GET", "models", models.list_models),
+        ("GET", "models/*", models.retrieve),
+        ("DELETE", "models/*", models.delete),
+        ("GET", "files", files.list_files),
+        ("POST", "files", files.upload),
+        ("GET", "files/*", files.retrieve),
+        ("DELETE", "files/*", files.delete),
+        ("GET", "files/*/content", files.content),
+        ("GET", "fine_tuning/jobs", jobs.list_jobs),
+        ("POST", "fine_tuning/jobs", jobs.create),
+        ("GET", "fine_tuning/jobs/*", jobs.retrieve),
+        ("GET", "fine_tuning/jobs/*/events", jobs.events),
+        ("POST", "fine_tuning/jobs/*/cancel", jobs.cancel),
+    ]
+    return [_Route(method=method, pattern=("v1", *path.split("/")), handler=handler) for method, path, handler in table]
+
+
+def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
+    return len(pattern) == len(segments) and all(
+        mark in {"*", segment} for mark, segment in zip(pattern, segments, strict=True)
+    )
+
+
+def _check_key(request: Request) -> None:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not token.strip():
+        raise refuse(
+            "You didn't provide an API key. You need to provide your API key in an Authorization header "
+            "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY); the offline backend accepts any.",
+            status=401,
+            code="invalid_api_key",
+        )
+
+
+def _with_request_id(request: Request, response: Response) -> Response:
+    body = hashlib.sha256(request.body).hexdigest()
+    digest = stable_hash(request.method, request.path, dict(request.query), body)
+    return replace(response, headers={**response.headers, "x-request-id": f"req_{digest[:32]}"})

@@ -1,0 +1,270 @@
+"""The two doors of the offline backend: clients that call it in this process, and a server on this machine.
+
+In: HTTP, either as the objects of the client library that the installed openai uses, or over a socket that
+only this machine reaches. Out: the same, from what a handler answered. Knows nothing of the API.
+"""
+
+from __future__ import annotations
+
+import importlib
+import ipaddress
+import logging
+import socket
+import sys
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import ModuleType, TracebackType
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import openai
+
+from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.offline.protocol import Handler, Request, Response, error_response
+from llama_index_ft_rag.offline.responder import ApiFailure
+
+logger = logging.getLogger(__name__)
+
+MAX_REQUEST_BYTES = 128 * 1024 * 1024
+IDLE_TIMEOUT_S = 60.0
+
+
+class Backend(Protocol):
+    """What `serve` needs of a backend."""
+
+    def handle(self, request: Request) -> Response:
+        """Answer one request."""
+
+
+def in_process_client(handle: Handler) -> Any:
+    """Make an HTTP client for `openai.OpenAI(http_client=...)` that calls `handle`, without a socket."""
+    library = _client_library()
+
+    def handle_request(_transport: Any, request: Any) -> Any:
+        response = handle(_read_request(request, request.read()))
+        return library.Response(response.status, headers=_pairs(response), content=iter(response.body))
+
+    transport = type("OfflineTransport", (library.BaseTransport,), {"handle_request": handle_request})
+    return openai.DefaultHttpxClient(transport=transport())
+
+
+def in_process_async_client(handle: Handler) -> Any:
+    """Make an HTTP client for `openai.AsyncOpenAI(http_client=...)` that calls `handle`, without a socket."""
+    library = _client_library()
+
+    async def handle_async_request(_transport: Any, request: Any) -> Any:
+        response = handle(_read_request(request, await request.aread()))
+
+        async def chunks() -> Any:
+            for chunk in response.body:
+                yield chunk
+
+        return library.Response(response.status, headers=_pairs(response), content=chunks())
+
+    members = {"handle_async_request": handle_async_request}
+    transport = type("OfflineAsyncTransport", (library.AsyncBaseTransport,), members)
+    return openai.DefaultAsyncHttpxClient(transport=transport())
+
+
+class LoopbackServer:
+    """A running server; it answers on threads of its own until it is closed."""
+
+    def __init__(self, server: _Server) -> None:
+        self._server = server
+        self._thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, name="ft-rag-offline", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Base URL for clients, such as `http://127.0.0.1:8080/v1`."""
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}/v1"
+
+    def close(self) -> None:
+        """Stop answering and free the port; the backend stays open."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._server.hang_up()
+
+    def __enter__(self) -> LoopbackServer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def serve(
+    backend: Backend,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
+) -> LoopbackServer:
+    """Serve a backend to other programs on this machine, and to nobody else.
+
+    Args:
+        backend: Answers the requests; it is not closed with the server.
+        host: An IPv4 loopback address or `localhost`.
+        port: 0 takes a free one.
+        max_request_bytes: Larger requests are refused unread.
+
+    Raises:
+        ConfigurationError: If the host is not a loopback address, or the port is taken.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    if not _is_loopback(address):
+        raise ConfigurationError(
+            f"host {host!r}: not a loopback address, and the offline backend accepts any key; pass 127.0.0.1"
+        )
+    try:
+        server = _Server((address, port), backend, max_request_bytes=max_request_bytes)
+    except OSError as exc:
+        raise ConfigurationError(
+            f"port {port} on {address}: cannot be opened ({exc.strerror}); pass port=0 for a free one"
+        ) from exc
+    return LoopbackServer(server)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], backend: Backend, *, max_request_bytes: int) -> None:
+        self.backend = backend
+        self.max_request_bytes = max_request_bytes
+        self._open: set[socket.socket] = set()
+        super().__init__(address, _Connection)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._open.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._open.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """End the connections that clients keep alive; their threads wait for requests that will not come."""
+        for connection in list(self._open):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the signature of socketserver
+        error = sys.exc_info()[1]
+        if isinstance(error, (ConnectionError, TimeoutError)):
+            logger.debug("A client of the offline backend hung up: %s", error)
+        else:
+            logger.error("A connection to the offline backend failed", exc_info=error)
+
+
+class _Connection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "ft-rag-offline"
+    sys_version = ""
+    # Unbuffered writes and Nagle's algorithm together cost 40 ms and more for each small response.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    timeout = IDLE_TIMEOUT_S
+    server: _Server
+
+    def do_GET(self) -> None:
+        refused = self._check()
+        if refused is not None:
+            self.close_connection = True
+            self._send(error_response(refused))
+            return
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        path, _, query = self.path.partition("?")
+        request = Request(
+            method=self.command,
+            path=path,
+            query=dict(parse_qsl(query)),
+            headers={name.lower(): value for name, value in self.headers.items()},
+            body=body,
+        )
+        self._send(self.server.backend.handle(request))
+
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_OPTIONS = do_GET  # noqa: N815 - the names of http.server
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
+        logger.debug(format, *args)
+
+    def _check(self) -> ApiFailure | None:
+        # A web page whose name was made to point at this machine sends its own name here.
+        host = self.headers.get("host", "").partition(":")[0]
+        if host != "localhost" and not _is_loopback(host):
+            return ApiFailure(message="The offline backend answers to loopback names only.", status=403)
+        if self.headers.get("transfer-encoding"):
+            return ApiFailure(message="Send a Content-Length; chunked requests are not read.", status=411)
+        length = self.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()):
+            return ApiFailure(message="The Content-Length is not a number.")
+        if len(length) > 18 or int(length) > self.server.max_request_bytes:
+            limit = self.server.max_request_bytes
+            return ApiFailure(message=f"The request is larger than {limit} bytes.", status=413)
+        return None
+
+    def _send(self, response: Response) -> None:
+        chunks = list(response.body)
+        streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        self.send_response(response.status)
+        for name, value in response.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("connection", "close")
+        if streamed:
+            self._send_chunked(chunks)
+            return
+        body = b"".join(chunks)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def _send_chunked(self, chunks: list[bytes]) -> None:
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for chunk in chunks:
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            self.wfile.flush()
+        self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
+
+
+def _client_library() -> ModuleType:
+    # httpx for openai 2, httpx2 for openai 3: whatever its own client derives from.
+    for kind in openai.DefaultHttpxClient.__mro__:
+        name = kind.__module__.partition(".")[0]
+        if name.startswith("httpx"):
+            return importlib.import_module(name)
+    raise ConfigurationError(
+        f"openai {openai.__version__}: its HTTP client is not built on httpx or httpx2; install openai>=2,<4"
+    )
+
+
+def _read_request(request: Any, body: bytes) -> Request:
+    path, _, query = request.url.raw_path.decode("ascii").partition("?")
+    return Request(
+        method=request.method,
+        path=path,
+        query=dict(parse_qsl(query)),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+
+
+def _pairs(response: Response) -> list[tuple[str, str]]:
+    return list(response.headers.items())
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.version == 4 and address.is_loopback

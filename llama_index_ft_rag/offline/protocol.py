@@ -1,0 +1,173 @@
+"""Requests and responses of the offline backend, and the JSON bodies all its endpoints share.
+
+In: a request as either door took it. Out: a response that either door can send. A handler refuses a request
+by raising `Refusal`, which carries the service's error body. Knows nothing of sockets, models or files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from llama_index_ft_rag.offline.responder import ApiFailure
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request."""
+
+    method: str
+    path: str
+    """Without the query, percent-encoded as it came: `/v1/files/file-1`."""
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Names in lower case."""
+    body: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """One HTTP response; server-sent events come as several chunks."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Iterable[bytes] = field(repr=False)
+
+
+Handler = Callable[[Request], Response]
+
+
+class Refusal(Exception):  # noqa: N818 - not an error of ours: the answer that the client gets
+    """Ends the handling of a request with an error body."""
+
+    def __init__(self, failure: ApiFailure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+def refuse(message: str, *, status: int = 400, param: str | None = None, code: str | None = None) -> Refusal:
+    """Make the refusal of a request that is at fault, to be raised."""
+    return Refusal(ApiFailure(message=message, status=status, param=param, code=code))
+
+
+def json_response(value: Mapping[str, Any], *, status: int = 200) -> Response:
+    """Answer with one JSON object."""
+    # Escaped to ASCII, so that a lone surrogate in a model's text cannot break the encoding.
+    return Response(status=status, headers={"content-type": JSON_TYPE}, body=(json.dumps(value).encode("ascii"),))
+
+
+def error_response(failure: ApiFailure) -> Response:
+    """Answer with the service's error body."""
+    error = {
+        "message": failure.message,
+        "type": failure.type,
+        "param": failure.param,
+        "code": failure.code,
+    }
+    return json_response({"error": error}, status=failure.status)
+
+
+def event_stream(chunks: Iterable[Mapping[str, Any]]) -> Response:
+    """Answer with server-sent events, one per chunk, and the end mark."""
+    body = [b"data: " + json.dumps(chunk).encode("ascii") + b"\n\n" for chunk in chunks]
+    headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+    return Response(status=200, headers=headers, body=(*body, b"data: [DONE]\n\n"))
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """Read the JSON object of a request body.
+
+    Raises:
+        Refusal: If it is not one.
+    """
+    try:
+        value = load_json(body)
+    except ValueError as exc:
+        raise refuse(
+            "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, "
+            f"but what was sent was not valid JSON ({exc})."
+        ) from exc
+    if not isinstance(value, dict):
+        raise refuse(f"The body of a request is a JSON object, not a {type(value).__name__}.")
+    return value
+
+
+def load_json(text: bytes | str) -> Any:
+    """Parse strict JSON.
+
+    Raises:
+        ValueError: If it is not UTF-8, not JSON, holds NaN or Infinity, or is nested too deeply.
+    """
+    try:
+        decoded = text.decode("utf-8") if isinstance(text, bytes) else text
+        return json.loads(decoded, parse_constant=_refuse_constant)
+    except RecursionError as exc:
+        raise ValueError("nested too deeply") from exc
+
+
+def required_text(body: Mapping[str, Any], name: str) -> str:
+    """Take a field that must be a non-empty string.
+
+    Raises:
+        Refusal: If it is missing or something else.
+    """
+    value = body.get(name)
+    if value is None:
+        raise refuse(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    if not isinstance(value, str) or not value:
+        raise invalid_type(name, "a non-empty string", value)
+    return value
+
+
+def invalid_type(name: str, expected: str, value: Any) -> Refusal:
+    """Make the refusal of a field of the wrong type or value."""
+    shown = json.dumps(value)[:80]
+    return refuse(
+        f"Invalid value for '{name}': expected {expected}, but got {shown}.", param=name, code="invalid_value"
+    )
+
+
+def list_response(
+    items: Sequence[Mapping[str, Any]], query: Mapping[str, str], *, default_limit: int, max_limit: int
+) -> Response:
+    """Answer with a page of a list: the first `limit` items behind the one that `after` names."""
+    start = 0
+    if after := query.get("after"):
+        places = [place for place, item in enumerate(items) if item["id"] == after]
+        if not places:
+            raise refuse(f"Invalid value for 'after': there is no {after!r} in this list.", param="after")
+        start = places[0] + 1
+    limit = _limit(query.get("limit"), default=default_limit, maximum=max_limit)
+    page = items[start : start + limit]
+    return json_response(
+        {
+            "object": "list",
+            "data": list(page),
+            "first_id": page[0]["id"] if page else None,
+            "last_id": page[-1]["id"] if page else None,
+            "has_more": start + limit < len(items),
+        }
+    )
+
+
+def stable_hash(*parts: Any) -> str:
+    """Return 64 hex digits that depend on the parts alone: not on the process, the clock or key order."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _limit(given: str | None, *, default: int, maximum: int) -> int:
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= maximum):
+        raise refuse(f"Invalid value for 'limit': expected 1 to {maximum}, but got {given!r}.", param="limit")
+    return int(given)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

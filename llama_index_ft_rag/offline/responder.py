@@ -1,0 +1,198 @@
+"""What answers behind the offline backend: the responder protocol, its values, and a scripted one for tests.
+
+In: a chat request, texts to embed, or the lines of a training file. Out: a reply, vectors, or weights that
+JSON can hold. Knows nothing of HTTP, files on disk, or the state of jobs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
+
+from llama_index_ft_rag.errors import ConfigurationError
+
+OfflineModel = Literal["offline-teacher", "offline-student", "offline-judge", "offline-embedding"]
+"""Names of the built-in toy models."""
+OFFLINE_MODELS: tuple[OfflineModel, ...] = get_args(OfflineModel)
+EMBEDDING_MODEL: OfflineModel = "offline-embedding"
+TUNABLE_MODEL: OfflineModel = "offline-student"
+
+FinishReason = Literal["stop", "length", "content_filter"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatRequest:
+    """One chat completion that is asked for."""
+
+    model: str
+    messages: list[dict[str, Any]]
+    """As they came over the wire, checked only for their shape."""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    """Everything else of the body: temperature, response_format, max_tokens, tools, ..."""
+    seed: int = 0
+    """Depends on the backend's seed, the body's `seed`, the body itself and the index of the choice (`n`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatReply:
+    """What a model says."""
+
+    content: str
+    finish_reason: FinishReason = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiFailure:
+    """An error that the service answers with, in place of a reply."""
+
+    message: str
+    status: int = 400
+    type: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainStep:
+    """One step of a training: becomes one `metrics` event of the job."""
+
+    step: int
+    """Counts from 1 over all epochs."""
+    total_steps: int
+    epoch: int
+    """Counts from 1."""
+    train_loss: float
+    train_accuracy: float | None = None
+    """Between 0 and 1; `None` where the model has no such figure."""
+
+
+@runtime_checkable
+class Responder(Protocol):
+    """Decides what the models of the offline backend say.
+
+    Calls come from several threads at once. The same seed and inputs must give the same outputs, because an
+    interrupted training is run again and has to end with identical weights.
+    """
+
+    def models(self) -> Sequence[str] | None:
+        """Names that answer, tuned ones aside; `None` accepts any name."""
+
+    def chat(self, request: ChatRequest) -> ChatReply | ApiFailure:
+        """Answer one request."""
+
+    def embed(self, texts: Sequence[str], *, model: str) -> list[list[float]]:
+        """Return one vector per text, in order."""
+
+    def train(
+        self,
+        lines: Sequence[dict[str, Any]],
+        *,
+        base_model: str,
+        seed: int,
+        n_epochs: int,
+        on_step: Callable[[TrainStep], None],
+    ) -> dict[str, Any] | ApiFailure:
+        """Train on the lines of an uploaded file and return the weights, which JSON must be able to hold.
+
+        An `ApiFailure` ends the job as failed, with its code, message and param.
+        """
+
+    def load(self, model_id: str, weights: dict[str, Any]) -> None:
+        """Make a tuned model answer: called after its training, and again when a backend is restarted."""
+
+
+Script = Callable[[ChatRequest], "str | ChatReply | ApiFailure"]
+
+
+class ScriptedResponder:
+    """Says what a test wants, under any model name.
+
+    Args:
+        answers: A function of the request, or texts that are said in turn, the last one again and again.
+        losses: Losses of a "training", one step each; its weights only name what it was given.
+        dimensions: Length of the embeddings, which depend on the text alone.
+
+    Example:
+        >>> responder = ScriptedResponder(["first", "second"])
+        >>> responder.chat(ChatRequest(model="gpt-4", messages=[])).content
+        'first'
+    """
+
+    def __init__(
+        self,
+        answers: Script | Sequence[str],
+        *,
+        losses: Sequence[float] = (2.0, 1.0, 0.5),
+        dimensions: int = 8,
+    ) -> None:
+        if not callable(answers) and (isinstance(answers, str) or not answers):
+            raise ConfigurationError(
+                f"ScriptedResponder(answers={answers!r}): pass a function or a list with at least one text"
+            )
+        self._script: Script = answers if callable(answers) else _InTurn(answers)
+        self._losses = tuple(losses)
+        self._dimensions = dimensions
+        self.loaded: dict[str, Mapping[str, Any]] = {}
+        """Weights of the tuned models, by model id."""
+
+    def models(self) -> None:
+        """Accept any name."""
+
+    def chat(self, request: ChatRequest) -> ChatReply | ApiFailure:
+        """Say the next thing of the script."""
+        said = self._script(request)
+        return ChatReply(content=said) if isinstance(said, str) else said
+
+    def embed(self, texts: Sequence[str], *, model: str) -> list[list[float]]:
+        """Return vectors made from a hash of each text: equal texts are equal, others are far apart."""
+        return [_hash_vector(f"{model}\n{text}", self._dimensions) for text in texts]
+
+    def train(
+        self,
+        lines: Sequence[dict[str, Any]],
+        *,
+        base_model: str,
+        seed: int,
+        n_epochs: int,
+        on_step: Callable[[TrainStep], None],
+    ) -> dict[str, Any]:
+        """Report the scripted losses, and return what was passed as the weights."""
+        total = len(self._losses)
+        for step, loss in enumerate(self._losses, start=1):
+            epoch = 1 + (step - 1) * n_epochs // total
+            on_step(TrainStep(step=step, total_steps=total, epoch=epoch, train_loss=loss))
+        return {"base_model": base_model, "examples": len(lines), "seed": seed, "n_epochs": n_epochs}
+
+    def load(self, model_id: str, weights: dict[str, Any]) -> None:
+        """Remember the weights."""
+        self.loaded[model_id] = weights
+
+
+def offline_family(model: str) -> OfflineModel | None:
+    """Return the built-in model that `model` is or was tuned from; `None` for every other name."""
+    base = model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else model
+    return next((name for name in OFFLINE_MODELS if name == base), None)
+
+
+class _InTurn:
+    def __init__(self, texts: Sequence[str]) -> None:
+        self._texts = list(texts)
+        self._lock = threading.Lock()
+        self._next = 0
+
+    def __call__(self, request: ChatRequest) -> str:  # noqa: ARG002 - a script is a function of the request
+        with self._lock:
+            text = self._texts[min(self._next, len(self._texts) - 1)]
+            self._next += 1
+        return text
+
+
+def _hash_vector(text: str, dimensions: int) -> list[float]:
+    digest = hashlib.shake_256(text.encode("utf-8", "surrogatepass")).digest(dimensions * 2)
+    raw = [int.from_bytes(digest[i : i + 2], "big") / 32767.5 - 1.0 for i in range(0, len(digest), 2)]
+    norm = math.sqrt(sum(value * value for value in raw)) or 1.0
+    return [value / norm for value in raw]

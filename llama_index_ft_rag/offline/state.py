@@ -1,0 +1,183 @@
+"""What the offline backend keeps: files, jobs and tuned models, in one SQLite file of a private folder.
+
+In: records (JSON objects) by kind and id, and the bytes of files. Out: the same, after a restart too. A
+change is written whole or not at all. One process holds the file at a time; the hold ends with the process,
+however it ends. Knows nothing of what a record means.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from llama_index_ft_rag.errors import OfflineBackendError
+
+RecordKind = Literal["file", "job", "model"]
+
+FILE_NAME = "offline.db"
+SCHEMA_VERSION = 1
+
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS records (kind TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (kind, id))",
+    "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, last INTEGER NOT NULL)",
+)
+
+
+class State:
+    """The records of one backend.
+
+    Args:
+        folder: Where they are kept; `None` keeps them in a private temporary folder, removed by `close`.
+
+    Raises:
+        OfflineBackendError: If the folder cannot be used, or another backend uses it.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ft-rag-offline-")) if folder is None else folder
+        self._lock = threading.RLock()
+        if folder is not None:
+            _make_folder(folder)
+        self._connection = _open(self.folder)
+        # Also when nobody calls close(): at garbage collection, and at the end of the process.
+        self._finalizer = weakref.finalize(
+            self, _close, self._connection, remove=self.folder if folder is None else None
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return not self._finalizer.alive
+
+    def close(self) -> None:
+        """Let go of the folder; a second call does nothing."""
+        with self._lock:
+            self._finalizer()
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Hold off other threads, and keep all changes made inside, or none if an exception leaves it."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def next_number(self, name: str) -> int:
+        """Count up from 1, per name, never twice the same, also after a restart."""
+        self._run("INSERT INTO counters VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET last = last + 1", name)
+        return int(self._run("SELECT last FROM counters WHERE name = ?", name)[0][0])
+
+    def get(self, kind: RecordKind, record_id: str) -> dict[str, Any] | None:
+        """Return a record, or `None` where there is none of this id."""
+        rows = self._run("SELECT value FROM records WHERE kind = ? AND id = ?", kind, record_id)
+        return _loads(rows[0][0]) if rows else None
+
+    def all(self, kind: RecordKind) -> list[dict[str, Any]]:
+        """Return all records of a kind, in the order in which they were first put."""
+        return [
+            _loads(value) for (value,) in self._run("SELECT value FROM records WHERE kind = ? ORDER BY rowid", kind)
+        ]
+
+    def put(self, kind: RecordKind, record_id: str, record: dict[str, Any]) -> None:
+        """Add a record, or replace the one of this id."""
+        self._run(
+            "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (kind, id) DO UPDATE SET value = excluded.value",
+            kind,
+            record_id,
+            json.dumps(record),
+        )
+
+    def delete(self, kind: RecordKind, record_id: str) -> None:
+        """Drop a record and its content, if there is one."""
+        self._run("DELETE FROM records WHERE kind = ? AND id = ?", kind, record_id)
+        self._run("DELETE FROM contents WHERE id = ?", record_id)
+
+    def get_content(self, record_id: str) -> bytes | None:
+        """Return the bytes kept under an id, or `None`."""
+        rows = self._run("SELECT data FROM contents WHERE id = ?", record_id)
+        return bytes(rows[0][0]) if rows else None
+
+    def put_content(self, record_id: str, data: bytes) -> None:
+        """Keep bytes under the id of their record."""
+        self._run("INSERT OR REPLACE INTO contents VALUES (?, ?)", record_id, data)
+
+    def _run(self, statement: str, *values: object) -> list[Any]:
+        with self._lock:
+            return self._connection.execute(statement, values).fetchall()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as exc:
+        raise OfflineBackendError(
+            f"{folder}: this state folder cannot be made ({exc.strerror}); choose another one"
+        ) from exc
+
+
+def _open(folder: Path) -> sqlite3.Connection:
+    path = folder / FILE_NAME
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's journals take over this mode
+    except OSError as exc:
+        raise OfflineBackendError(
+            f"{folder}: this state folder cannot be written ({exc.strerror}); choose another one"
+        ) from exc
+    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        _take(connection)
+    except sqlite3.Error as exc:
+        connection.close()
+        raise OfflineBackendError(f"{folder}: {_reason(exc)}") from exc
+    except OfflineBackendError:
+        connection.close()
+        raise
+    return connection
+
+
+def _take(connection: sqlite3.Connection) -> None:
+    # With this mode SQLite keeps the exclusive lock after COMMIT. The operating system drops it when the
+    # process dies, so a killed backend never locks its successor out.
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > SCHEMA_VERSION:
+        raise OfflineBackendError(
+            f"{FILE_NAME}: written by a newer version of this package (format {version}); "
+            "update the package or choose another state folder"
+        )
+    for statement in _SCHEMA:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _reason(exc: sqlite3.Error) -> str:
+    if "locked" in str(exc):
+        return "another offline backend uses this state folder; close that one or choose another folder"
+    return f"its {FILE_NAME} cannot be used ({exc}); remove that file or choose another folder"
+
+
+def _close(connection: sqlite3.Connection, *, remove: Path | None) -> None:
+    connection.close()
+    if remove is not None:
+        shutil.rmtree(remove, ignore_errors=True)
+
+
+def _loads(value: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(value)
+    return record

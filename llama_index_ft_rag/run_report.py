@@ -1,0 +1,151 @@
+"""The report of a run, made from its folder alone.
+
+In: a run folder, finished or not. Out: a `Report` of what is there. Asks nobody and pays nothing, so that it can
+be made again at any time, on any machine. Knows nothing of how the files came about.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from llama_index_ft_rag.answering import Answer, read_answers
+from llama_index_ft_rag.catalog import training_cost_usd, tuned_price
+from llama_index_ft_rag.comparison import Comparison, compare
+from llama_index_ft_rag.errors import RunFolderError
+from llama_index_ft_rag.questions import Question, read_questions
+from llama_index_ft_rag.report import JobFacts, LossPoint, Report, RunFacts
+from llama_index_ft_rag.run_folder import read_run
+from llama_index_ft_rag.scoring import Score, read_scores
+
+CONTROL = "always-refuse"
+ARMS = ("base", "tuned", "teacher", CONTROL)
+
+MOST_LOSS_POINTS = 200
+"""A loss curve keeps no more points than a plot can show."""
+
+_PACKAGES = ("llama-index-ft-rag", "llama-index-core", "llama-index-llms-openai", "openai", "ragas")
+
+
+def report_of_run(folder: str | Path) -> Report:
+    """Make the report of a run folder.
+
+    Raises:
+        RunFolderError: If there is no run, or it has not come to its tuned model yet.
+    """
+    path = Path(folder)
+    run = read_run(path)
+    if "job" not in run["facts"]:
+        raise RunFolderError(f"{path}: this run has no tuned model yet; run its `ft-rag run` command again to continue")
+    questions = read_questions(path / "questions.jsonl")
+    asked = {question.id: question for question in questions if question.split == "eval"}
+    job = JobFacts(**{**run["facts"]["job"], "loss": _loss_points(run["facts"]["job"].get("loss", ()))})
+    offline = _is_offline(run)
+    comparison = _comparison(path, asked, seed=run["identity"]["seed"], training_usd=job.training_usd, offline=offline)
+    return Report(comparison=comparison, run=_run_facts(run, questions, job, offline=offline))
+
+
+def job_facts(job: Any, events: Sequence[Any]) -> dict[str, Any]:
+    """What `run.json` keeps of a finished job: who, how long, how many tokens, how the loss fell.
+
+    Args:
+        job: The service's job object; fields may be missing.
+        events: The job's events, as `OpenAIFinetuneEngine.events()` returns them.
+    """
+    model = str(getattr(job, "model", ""))
+    trained = getattr(job, "trained_tokens", None)
+    epochs = getattr(getattr(job, "hyperparameters", None), "n_epochs", None)
+    losses = [
+        {"step": event.data["step"], "loss": event.data["train_loss"]}
+        for event in events
+        if isinstance(event.data, Mapping) and {"step", "train_loss"} <= event.data.keys()
+    ]
+    losses.sort(key=lambda point: point["step"])
+    return {
+        "id": job.id,
+        "status": job.status,
+        "base_model": model,
+        "tuned_model": job.fine_tuned_model,
+        "epochs": epochs if isinstance(epochs, int) else None,
+        "trained_tokens": trained,
+        # `trained_tokens` counts every epoch already.
+        "training_usd": training_cost_usd(trained, epochs=1, price=tuned_price(model)) if trained else None,
+        "loss": losses[:: max(1, -(-len(losses) // MOST_LOSS_POINTS))],
+    }
+
+
+def _comparison(
+    path: Path, asked: Mapping[str, Question], *, seed: int, training_usd: float | None, offline: bool
+) -> Comparison | None:
+    answers: dict[str, list[Answer]] = {}
+    scores: dict[str, list[Score]] = {}
+    for arm in ARMS:
+        given = [row for row in read_answers(path / f"answers-{arm}.jsonl") if row.question_id in asked]
+        if given:
+            answers[arm] = given
+            scores[arm] = [row for row in read_scores(path / f"scores-{arm}.jsonl") if row.question_id in asked]
+    if not {"base", "tuned"} <= answers.keys():
+        return None
+    return compare(
+        answers,
+        scores,
+        sources={question.id: question.source for question in asked.values()},
+        clusters={question.id: question.node_id for question in asked.values()},
+        training_usd=training_usd,
+        offline=offline,
+        seed=seed,
+    )
+
+
+def _run_facts(run: Mapping[str, Any], questions: Sequence[Question], job: JobFacts, *, offline: bool) -> RunFacts:
+    identity, settings, facts = run["identity"], run["settings"], run["facts"]
+    counts = facts.get("examples", {})
+    teacher = identity["teacher"].partition(" at ")[0]
+    models = {
+        "teacher": teacher,
+        "student": settings["student"],
+        "tuned": job.tuned_model or "",
+        "judge": settings["judge"],
+        "embedding": settings["embedding"],
+    }
+    if identity.get("engine"):
+        models["engine"] = identity["engine"]
+    return RunFacts(
+        title=f"Can {settings['student']} do the job of {teacher}?",
+        documents=list(identity["documents"]),
+        models=models,
+        backend="offline" if offline else "openai",
+        seed=identity["seed"],
+        created=run.get("created"),
+        command=settings.get("command"),
+        train_questions=sum(question.split == "train" for question in questions),
+        eval_questions=sum(question.split == "eval" for question in questions),
+        recorded=counts.get("recorded"),
+        kept=counts.get("kept"),
+        dropped=counts.get("dropped", {}),
+        job=job,
+        versions=_versions(),
+        seconds=facts.get("seconds", {}),
+    )
+
+
+def _is_offline(run: Mapping[str, Any]) -> bool:
+    names = (run["identity"]["teacher"], run["settings"]["student"], run["settings"]["judge"])
+    return any(str(name).startswith("offline-") for name in names)
+
+
+def _loss_points(points: Sequence[Mapping[str, Any]]) -> list[LossPoint]:
+    return [LossPoint(step=point["step"], loss=point["loss"]) for point in points]
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

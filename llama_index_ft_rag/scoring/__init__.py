@@ -1,0 +1,26 @@
+"""The judge: an answer and its contexts in, a score out, or "could not be scored" and why.
+
+Modules in their order: `judge` (a LlamaIndex LLM asked for JSON), `ragas_library` (the only import of ragas),
+`ragas_metrics`, `evaluator` (for LlamaIndex's own runners), `scores` (a whole arm, journalled), `evaluation`
+(the one call of the 2023 post).
+"""
+
+from llama_index_ft_rag.scoring.evaluation import EvaluationScores, aevaluate, evaluate
+from llama_index_ft_rag.scoring.evaluator import RagasEvaluationResult, RagasEvaluator
+from llama_index_ft_rag.scoring.ragas_metrics import METRIC_NAMES, MetricName, Statement
+from llama_index_ft_rag.scoring.scores import ScorableAnswer, Score, read_scores, score_answers
+
+__all__ = [
+    "METRIC_NAMES",
+    "EvaluationScores",
+    "MetricName",
+    "RagasEvaluationResult",
+    "RagasEvaluator",
+    "ScorableAnswer",
+    "Score",
+    "Statement",
+    "aevaluate",
+    "evaluate",
+    "read_scores",
+    "score_answers",
+]

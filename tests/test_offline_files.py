@@ -1,0 +1,177 @@
+"""The files of the offline backend, through the openai client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from llama_index_ft_rag.offline import Clients, OfflineBackend, Request, ScriptedResponder, open_clients
+
+LINE = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
+
+
+@pytest.fixture
+def backend() -> Iterator[OfflineBackend]:
+    """A backend at a fixed time."""
+    with OfflineBackend(responder=ScriptedResponder(["x"]), clock=lambda: 7.9) as opened:
+        yield opened
+
+
+@pytest.fixture
+def clients(backend: OfflineBackend) -> Clients:
+    """Clients of that backend."""
+    return open_clients(backend)
+
+
+def test_upload_and_read_back(clients: Clients) -> None:
+    """A file is `uploaded` at first and `processed` when looked at; its bytes come back as they went in."""
+    uploaded = clients.sync.files.create(file=("train.jsonl", LINE * 3), purpose="fine-tune")
+    looked_at = clients.sync.files.retrieve(uploaded.id)
+
+    assert looked_at.model_dump(exclude={"id"}) == {
+        "bytes": 3 * len(LINE),
+        "created_at": 7,
+        "filename": "train.jsonl",
+        "object": "file",
+        "purpose": "fine-tune",
+        "status": "processed",
+        "expires_at": None,
+        "status_details": None,
+    }
+    assert uploaded.status == "uploaded"
+    assert clients.sync.files.content(uploaded.id).content == LINE * 3
+
+
+async def test_async_upload_of_any_bytes(clients: Clients) -> None:
+    """Line ends, dashes and bytes that are no text are kept exactly."""
+    data = b"\r\n--\r\n\x00\xff\r--x--\r\n\r\n"
+    uploaded = await clients.asynchronous.files.create(file=("a.bin", data), purpose="user_data")
+    content = await clients.asynchronous.files.content(uploaded.id)
+
+    assert content.content == data
+
+
+def test_list_in_order_and_pages(clients: Clients) -> None:
+    """Files are listed newest first, by purpose if asked, and page by page without a gap."""
+    files = clients.sync.files
+    ids = [files.create(file=LINE, purpose=purpose).id for purpose in ("fine-tune", "batch", "fine-tune")]
+
+    assert [item.id for item in files.list()] == ids[::-1]
+    assert [item.id for item in files.list(order="asc", limit=1)] == ids
+    assert [item.id for item in files.list(purpose="fine-tune")] == [ids[2], ids[0]]
+
+
+@pytest.mark.parametrize("query", [{"limit": 0}, {"limit": "x"}, {"after": "file-gone"}])
+def test_bad_list_queries(clients: Clients, query: dict) -> None:
+    """A page that cannot be is a 400, not an empty list."""
+    with pytest.raises(openai.BadRequestError):
+        clients.sync.files.list(extra_query=query)
+
+
+def test_delete(clients: Clients) -> None:
+    """A deleted file is gone for every request, and its id is never given again."""
+    files = clients.sync.files
+    first = files.create(file=LINE, purpose="fine-tune").id
+    deleted = files.delete(first)
+    second = files.create(file=LINE, purpose="fine-tune").id
+
+    assert (deleted.id, deleted.deleted, second != first) == (first, True, True)
+    for call in (files.retrieve, files.content, files.delete):
+        with pytest.raises(openai.NotFoundError, match=f"No such File object: {first}"):
+            call(first)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b'{"prompt": "x"}\nnot json\n', 'Line 2 is not a dictionary (HINT: line starts with: "not json...")'),
+        (b"[1, 2]\n", 'Line 1 is not a dictionary (HINT: line starts with: "[1, 2]...")'),
+        (b"\xff\xfe\x00{", "Line 1 is not a dictionary"),
+        (b'{"a": NaN}', "Line 1 is not a dictionary"),
+        (b"", "File is empty."),
+    ],
+)
+def test_garbage_is_refused(clients: Clients, data: bytes, message: str) -> None:
+    """A training file that is not JSON lines is refused at upload, by line, and not kept."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        clients.sync.files.create(file=("train.jsonl", data), purpose="fine-tune")
+
+    assert message in caught.value.body["message"]
+    assert caught.value.param == "file"
+    assert list(clients.sync.files.list()) == []
+
+
+def test_unknown_purpose_and_expiry(clients: Clients) -> None:
+    """What the backend does not do is refused, not ignored."""
+    with pytest.raises(openai.BadRequestError) as purpose:
+        clients.sync.files.create(file=LINE, purpose="fun")
+    with pytest.raises(openai.BadRequestError, match="leave expires_after out"):
+        clients.sync.files.create(
+            file=LINE, purpose="fine-tune", expires_after={"anchor": "created_at", "seconds": 3600}
+        )
+
+    assert purpose.value.param == "purpose"
+
+
+def form(part: bytes, *, end: bytes = b"\r\n--B--\r\n") -> bytes:
+    """Make a multipart body of one part."""
+    return b"--B\r\nContent-Disposition: form-data; " + part + end
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("application/json", b"{}"),
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=B", b""),
+        ("multipart/form-data; boundary=B", form(b'name="file"\r\n\r\nx', end=b"")),
+        ("multipart/form-data; boundary=B", form(b'name="file"\r\n\r\nx')),
+        ("multipart/form-data; boundary=B", form(b'name="purpose"\r\n\r\nfine-tune')),
+        ("multipart/form-data; boundary=B", form(b"nothing")),
+    ],
+)
+def test_broken_forms(backend: OfflineBackend, content_type: str, body: bytes) -> None:
+    """A form that is cut off, or lacks a part, is a 400."""
+    headers = {"authorization": "Bearer k", "content-type": content_type}
+    response = backend.handle(Request(method="POST", path="/v1/files", headers=headers, body=body))
+
+    assert response.status == 400
+
+
+def test_no_way_out_of_the_state(tmp_path: Path) -> None:
+    """Neither a file's id nor its name can reach a file outside the state."""
+    (tmp_path / "secret").write_text("secret")
+    with OfflineBackend(tmp_path / "state", responder=ScriptedResponder(["x"])) as backend:
+        client = open_clients(backend).sync
+        named = client.files.create(file=("../../secret", LINE), purpose="fine-tune")
+        windows = client.files.create(file=("..\\secret", LINE), purpose="fine-tune")
+        statuses = [
+            backend.handle(Request(method="GET", path=path, headers={"authorization": "Bearer k"})).status
+            for path in (
+                "/v1/files/../../secret",
+                "/v1/files/..%2F..%2Fsecret/content",
+                "/v1/files/%2e%2e%2fsecret",
+                f"/v1/files/{tmp_path}/secret/content",
+                "/v1/files//content",
+            )
+        ]
+
+    assert (named.filename, windows.filename) == ("secret", "secret")
+    assert statuses == [404, 404, 404, 404, 404]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["offline.db", "secret"]
+
+
+def test_files_survive_a_restart(tmp_path: Path) -> None:
+    """A backend opened again on the same folder has the same files."""
+    with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
+        made = open_clients(backend).sync.files.create(file=("train.jsonl", LINE), purpose="fine-tune")
+    with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
+        client = open_clients(backend).sync
+        found = client.files.retrieve(made.id)
+
+        assert client.files.content(made.id).content == LINE
+    assert json.loads(found.to_json()) == {**json.loads(made.to_json()), "status": "processed"}
