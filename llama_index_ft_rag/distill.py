@@ -73,6 +73,7 @@ def distill(
     seed: int = 0,
     concurrency: int = 8,
     top_k: int = 2,
+    chunk_size: int = 1024,
     hyperparameters: Mapping[str, Any] | None = None,
     on_stage: OnStage | None = None,
 ) -> Distilled:
@@ -100,6 +101,7 @@ def distill(
         seed: Seed of the question split, the training job and the statistics.
         concurrency: How many questions are under way at once.
         top_k: Nodes retrieved per question by the engine made from `documents`.
+        chunk_size: Tokens per node of that engine's index, and of the passages questions are made from.
         hyperparameters: Of the fine-tuning job: `n_epochs`, `batch_size`, `learning_rate_multiplier`.
         on_stage: Told about progress as `on_stage(stage, done, total)`.
 
@@ -134,6 +136,7 @@ def distill(
             seed=seed,
             concurrency=concurrency,
             top_k=top_k,
+            chunk_size=chunk_size,
             hyperparameters=hyperparameters,
             on_stage=on_stage,
         )

@@ -25,12 +25,9 @@ from llama_index.llms.openai_like import OpenAILike
 
 from llama_index_ft_rag.catalog import model_facts
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline import OfflineBackend
+from llama_index_ft_rag.offline import OFFLINE_URL, OfflineBackend
 
 OPENAI_URL = "https://api.openai.com/v1"
-OFFLINE_URL = "http://offline.invalid/v1"
-"""Never resolved: requests to it are answered in process. `.invalid` is reserved for this (RFC 2606)."""
-
 # What a server that nobody knows is trusted to take when nothing else is said.
 UNKNOWN_CONTEXT_WINDOW = 8192
 

@@ -109,7 +109,15 @@ class FileNotAcceptedError(FinetuneError):
 
 
 class TrainingNotAvailableError(FinetuneError):
-    """The service no longer lets this organisation create fine-tuning jobs; nothing was trained or charged."""
+    """The service no longer lets this organisation create fine-tuning jobs; nothing was trained or charged.
+
+    Attributes:
+        file_id: Id of the uploaded file.
+    """
+
+    def __init__(self, message: str, *, file_id: str | None = None) -> None:
+        self.file_id = file_id
+        super().__init__(message)
 
 
 class JobNotStartedError(FinetuneError):

@@ -63,6 +63,8 @@ class Plan:
     seed: int
     concurrency: int
     top_k: int
+    chunk_size: int
+    """Tokens per node of the index made from documents, and of the passages questions are made from."""
     hyperparameters: Mapping[str, Any]
 
     @property
@@ -95,6 +97,7 @@ class Plan:
             "train_questions": _count(self.train_questions),
             "eval_questions": _count(self.eval_questions),
             "top_k": self.top_k,
+            "chunk_size": self.chunk_size,
             "hyperparameters": dict(self.hyperparameters),
         }
 
@@ -117,6 +120,7 @@ def make_plan(
     seed: int = 0,
     concurrency: int = 8,
     top_k: int = 2,
+    chunk_size: int = 1024,
     hyperparameters: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Work out a run.
@@ -147,6 +151,7 @@ def make_plan(
         seed=seed,
         concurrency=concurrency,
         top_k=top_k,
+        chunk_size=chunk_size,
         hyperparameters=dict(hyperparameters or {}),
     )
 

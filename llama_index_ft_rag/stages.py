@@ -7,6 +7,7 @@ call is paid for twice.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from llama_index_ft_rag.concurrency import OnProgress
 from llama_index_ft_rag.curation import curate
 from llama_index_ft_rag.documents import split_documents
 from llama_index_ft_rag.engines import EngineFactory, index_nodes, nodes_behind, reopen_index
-from llama_index_ft_rag.errors import EngineError, ExamplesError, QuestionError
+from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, QuestionError
 from llama_index_ft_rag.examples import write_examples
 from llama_index_ft_rag.finetuning import OpenAIFinetuneEngine
 from llama_index_ft_rag.ledger import Ledger
@@ -50,23 +51,25 @@ class Stages:
         self.folder = folder
         self.ledger = Ledger(folder.file("ledger.db"))
         self._on_stage = on_stage
+        self._closed = threading.Event()
         self._embed_model = plan.make_embedding()
         self._index: VectorStoreIndex | None = None
         self._fingerprint = fingerprint_of(plan.identity())
 
     def close(self) -> None:
-        """Close the ledger."""
+        """Stop waiting for the job, if that is under way, and close the ledger."""
+        self._closed.set()
         self.ledger.close()
 
     def index(self) -> list[BaseNode]:
         """Read the documents and, unless the caller has an engine of its own, index them."""
         plan = self.plan
         if not plan.documents:
-            return nodes_behind(plan.source_engine) if plan.source_engine is not None else []
+            return self._engines_nodes()
         with self._stage("index", total=1):
-            nodes = split_documents(list(plan.documents))
+            nodes = split_documents(list(plan.documents), chunk_size=plan.chunk_size)
             if plan.engine_factory is None:
-                self._begin("index", {"embedding": plan.embedding}, ["index"])
+                self._begin("index", {"embedding": plan.embedding, "chunk_size": plan.chunk_size}, ["index"])
                 embed_model = self.ledger.wrap_embedding(self._embed_model, stage="index", endpoint=plan.embedding)
                 self._index = index_nodes(nodes, embed_model=embed_model, folder=self.folder.file("index"))
         return nodes
@@ -75,7 +78,7 @@ class Stages:
         """Read the questions made before, or make them."""
         plan, path = self.plan, self.folder.file("questions.jsonl")
         wanted = [_wanted(plan.train_questions), _wanted(plan.eval_questions)]
-        self._begin("questions", {"wanted": wanted}, [path.name])
+        self._begin("questions", {"wanted": wanted, "chunk_size": plan.chunk_size}, [path.name])
         with self._stage("questions", total=1) as on_progress:
             if path.exists():
                 questions = read_questions(path)
@@ -128,6 +131,7 @@ class Stages:
             hyperparameters=dict(plan.hyperparameters) or None,
             job_path=self.folder.file("job.json"),
             poll_interval=0.0 if plan.training_endpoint.is_offline else 20.0,
+            sleep=self._pause,
             make_llm=plan.training_endpoint.llm,
         )
         with self._stage("training", total=1):
@@ -168,6 +172,13 @@ class Stages:
         )
         for arm, given in answers.items():
             await self._score(arm, given)
+
+    def _engines_nodes(self) -> list[BaseNode]:
+        """What the caller's engine searches, where it can be seen; questions are made from it."""
+        wanted = [source for source in (self.plan.train_questions, self.plan.eval_questions) if isinstance(source, int)]
+        if not any(wanted):
+            return []
+        return nodes_behind(self.plan.source_engine or self._factory()(self.plan.teacher.make_llm()))
 
     async def _make_questions(self, nodes: Sequence[BaseNode], on_progress: OnProgress) -> list[Question]:
         plan = self.plan
@@ -224,6 +235,11 @@ class Stages:
                 concurrency=self.plan.concurrency,
                 on_progress=on_progress,
             )
+
+    def _pause(self, seconds: float) -> None:
+        """Sleep that ends when the run is interrupted; the job goes on at the service."""
+        if self._closed.wait(seconds):
+            raise JobNotReadyError("interrupted while waiting for the fine-tuning job; the same command continues")
 
     def _factory(self) -> EngineFactory:
         if self.plan.engine_factory is not None:

@@ -1,5 +1,7 @@
 """The whole way in one run folder: it runs, it continues, and it says what is wrong in one sentence."""
 
+import asyncio
+import gc
 import json
 import signal
 import subprocess
@@ -7,10 +9,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from fakes import Saying, write_report
+from fakes import write_report
 from llama_index.core import VectorStoreIndex
+from llama_index.core.query_engine import CustomQueryEngine
 
-from llama_index_ft_rag import Endpoint, Question, distill, load_tuned_llm
+from llama_index_ft_rag import (
+    Endpoint,
+    Question,
+    adistill,
+    distill,
+    load_documents,
+    load_tuned_llm,
+    split_documents,
+)
 from llama_index_ft_rag.errors import (
     ConfigurationError,
     EngineError,
@@ -20,8 +31,16 @@ from llama_index_ft_rag.errors import (
     RunFolderError,
 )
 from llama_index_ft_rag.ledger import Ledger
+from llama_index_ft_rag.offline import OfflineBackend, serve
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ragas")
+
+
+class Canned(CustomQueryEngine):
+    """An engine that asks no LLM and searches nothing."""
+
+    def custom_query(self, query_str):
+        return "canned"
 
 
 @pytest.fixture(scope="module")
@@ -177,8 +196,6 @@ def test_two_runs_with_one_seed_are_identical(finished, tmp_path):
 def test_the_callers_own_engine_is_taught_and_returned(tmp_path):
     """A factory with its own retriever settings, questions given, no documents."""
     document = write_report(tmp_path / "report.md")
-    from llama_index_ft_rag import load_documents, split_documents
-
     backend = Endpoint.for_offline(tmp_path / "backend")
     index = VectorStoreIndex(split_documents(load_documents([document])), embed_model=backend.embedding())
     asked = [f"How many people did the {name} 1 department employ?" for name in ("Harbour", "Orchard", "Foundry")]
@@ -205,15 +222,6 @@ def test_the_callers_own_engine_is_taught_and_returned(tmp_path):
 def test_an_engine_that_ignores_the_llm_is_told(tmp_path):
     """A factory that uses another LLM would train on nothing; the error says so."""
     document = write_report(tmp_path / "report.md", departments=4)
-
-    class Deaf(Saying):
-        """Answers without LlamaIndex seeing a call."""
-
-    from llama_index.core.query_engine import CustomQueryEngine
-
-    class Canned(CustomQueryEngine):
-        def custom_query(self, query_str):
-            return "canned"
 
     with pytest.raises(EngineError, match="no call came through the LLM it was given"):
         distill(
@@ -265,7 +273,8 @@ def test_an_unfinished_run_has_no_tuned_model_to_load(tmp_path):
         ({"backend": "azure"}, ConfigurationError, "backend 'azure': pass 'openai' or 'offline'"),
         ({"build_engine": lambda llm: None, "train_questions": -1}, ConfigurationError, "-1 is negative"),
         ({"build_engine": lambda llm: None, "train_questions": 0}, QuestionError, "no training questions"),
-        ({"build_engine": lambda llm: None}, QuestionError, "there are no documents to make questions from"),
+        ({"build_engine": lambda llm: None}, EngineError, "returned NoneType, not a query engine"),
+        ({"build_engine": lambda llm: Canned()}, QuestionError, "there are no documents to make questions from"),
     ],
 )
 def test_what_cannot_work_is_said_before_anything_is_asked(tmp_path, arguments, error, message):
@@ -286,6 +295,45 @@ def test_questions_with_splits_are_used_as_they_are(tmp_path):
     result = distill(documents=document, backend="offline", questions=given, out=tmp_path / "run")
 
     assert [row["text"] for row in rows(result.folder / "questions.jsonl")] == [question.text for question in given]
+
+
+# The openai client of a cancelled run is closed by the garbage collector, which asyncio remarks upon.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+async def test_an_interrupted_wait_for_the_job_ends_at_once(tmp_path):
+    """Ctrl-C does not wait for the service; the job goes on there and the same call continues."""
+    document = write_report(tmp_path / "report.md")
+    waiting = asyncio.Event()
+
+    def on_stage(stage, done, total):
+        if stage == "training":
+            loop.call_soon_threadsafe(waiting.set)
+
+    loop = asyncio.get_running_loop()
+    with OfflineBackend(tmp_path / "service") as backend, serve(backend) as server:
+        endpoint = Endpoint(base_url=server.url, api_key="offline")
+        run = asyncio.ensure_future(
+            adistill(
+                endpoint=endpoint,
+                teacher="offline-teacher",
+                student="offline-student",
+                judge="offline-judge",
+                embed_model="offline-embedding",
+                documents=document,
+                train_questions=14,
+                eval_questions=0,
+                out=tmp_path / "run",
+                on_stage=on_stage,
+            )
+        )
+        await waiting.wait()
+        run.cancel()
+
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(run, 60)
+        del run
+        gc.collect()
+
+    assert (tmp_path / "run" / "examples.jsonl").exists()
 
 
 KILLED_RUN = """

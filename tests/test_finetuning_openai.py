@@ -552,7 +552,10 @@ def test_wait_returns_the_finished_job_and_reports_each_status_once(service: Ser
 
 
 @pytest.mark.parametrize(
-    ("timeout", "poll_interval", "naps"), [(50.0, 20.0, [20.0, 20.0, 10.0]), (None, 3600.0, [3600.0] * 24)]
+    ("timeout", "poll_interval", "naps"), [
+        (50.0, 20.0, [1.0, 2.0, 4.0, 8.0, 16.0, 19.0]),
+        (None, 3600.0, [2.0**power for power in range(12)] + [3600.0] * 22 + [3105.0]),
+    ]
 )
 def test_wait_ends_at_its_deadline(
     data_path: Path, timeout: float | None, poll_interval: float, naps: list[float]
@@ -575,7 +578,7 @@ def test_wait_ends_even_when_the_clock_stands_still(service: Service, data_path:
     with pytest.raises(WaitTimeoutError):
         engine.wait(60)
 
-    assert service.count(("GET", "/v1/fine_tuning/jobs/job-1")) == 4
+    assert service.count(("GET", "/v1/fine_tuning/jobs/job-1")) == 8
 
 
 def test_wait_survives_a_short_outage(service: Service, data_path: Path) -> None:

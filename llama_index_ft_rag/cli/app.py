@@ -66,6 +66,7 @@ def run(
     eval_questions: Annotated[str, typer.Option(metavar="N|FILE", help="How many to make, or a file.")] = "40",
     no_eval: Annotated[bool, typer.Option("--no-eval", help="Train only; compare nothing.")] = False,
     top_k: Annotated[int, typer.Option(min=1, help="Nodes retrieved per question.")] = 2,
+    chunk_size: Annotated[int, typer.Option(min=64, help="Tokens per passage of the index.")] = 1024,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Epochs of the job; by default the service decides.")
     ] = None,
@@ -94,6 +95,7 @@ def run(
         seed=seed,
         concurrency=concurrency,
         top_k=top_k,
+        chunk_size=chunk_size,
         hyperparameters={"n_epochs": epochs} if epochs else None,
     )
     _show_plan(plan, folder)
@@ -119,6 +121,7 @@ def demo(
         train_questions=train_questions,
         eval_questions=eval_questions,
         seed=seed,
+        chunk_size=256,  # the sample is short: smaller passages give more of them to ask about
     )
     _show_plan(plan, folder)
     _finish(_run(plan, folder))

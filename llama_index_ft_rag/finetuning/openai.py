@@ -69,7 +69,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
         validation_path: A second file that is only measured on.
         metadata: Labels for the job; they do not make it another job.
         job_path: Where the job record is kept; by default `<data_path>.job.json`.
-        poll_interval: Seconds between two looks at a job.
+        poll_interval: Seconds between two looks at a job, at most; the first ones follow faster.
         file_timeout: Seconds the service may take to process the file.
         sleep: Replaces `time.sleep`.
         clock: Replaces `time.monotonic`.
@@ -182,6 +182,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
             WaitTimeoutError: If it was not finished in time; it goes on.
         """
         deadline = self._pacing.deadline(DEFAULT_WAIT_SECONDS if timeout is None else timeout)
+        intervals = self._pacing.intervals()
         seen: JobState | None = None
         lost_polls = 0
         while True:
@@ -201,7 +202,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
                 raise_if_lost(state)
                 if state.is_finished:
                     return job
-            if not deadline.pause(self._pacing.poll_interval):
+            if not deadline.pause(next(intervals)):
                 raise self._timed_out(seen, deadline.seconds)
 
     def get_current_job(self) -> FineTuningJob:
@@ -267,7 +268,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
         for path, minimum in ((self.data_path, 10), (self._validation_path, 1)):
             if path is None:
                 continue
-            report = validate_file(path, model=self.base_model, minimum=minimum, n_epochs=epochs)
+            report = validate_file(path, model=self.base_model, minimum=minimum, n_epochs=epochs, expected="chat")
             report.raise_for_errors()
             for problem in report.warnings[:_WARNINGS_AT_MOST]:
                 logger.warning("%s line %s: %s", path, problem.line, problem.message)

@@ -210,7 +210,8 @@ class Submission:
             f" training_not_available); nothing was trained and nothing was charged, the training file stays"
             f" uploaded as {record.file_id}. The same file can be used with Azure OpenAI"
             " (client=openai.AzureOpenAI(...)), with an OpenAI-compatible service (base_url=...,"
-            " api_key=...), or to train open weights"
+            " api_key=...), or to train open weights",
+            file_id=record.file_id,
         )
 
 

@@ -7,7 +7,7 @@ is waited for.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from llama_index_ft_rag.errors import ConfigurationError
@@ -26,6 +26,13 @@ class Pacing:
         for name, value in (("poll_interval", self.poll_interval), ("file_timeout", self.file_timeout)):
             if value < 0:
                 raise ConfigurationError(f"{name}={value}: below 0; pass a number of seconds")
+
+    def intervals(self) -> Iterator[float]:
+        """Seconds between looks: from one second, doubling, up to `poll_interval`; a small job is not waited for."""
+        interval = min(1.0, self.poll_interval)
+        while True:
+            yield interval
+            interval = min(2 * interval, self.poll_interval)
 
     def deadline(self, seconds: float) -> Deadline:
         """Start a deadline that passes in `seconds`."""

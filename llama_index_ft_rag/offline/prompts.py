@@ -126,14 +126,31 @@ def _questions_task(text: str) -> QuestionsTask | None:
 
 
 def _refine_task(text: str) -> RefineTask | None:
-    if not _DRAFT_LABEL.search(text):
+    # Labels are found one by one, never by one pattern over the whole prompt: a document that repeats them by the
+    # thousand would keep that pattern busy for hours.
+    draft = _last(_DRAFT_LABEL, text)
+    if draft is None:
+        return _old_refine_task(text)
+    question = _last(_QUESTION_LABEL, text[: draft.start()])
+    context = _NEW_CONTEXT.search(text) or _CONTEXT_LABEL.search(text)
+    if question is None or context is None or context.end() > question.start():
         return None
-    for pattern in _REFINE:
-        found = pattern.search(text)
-        if found is not None:
-            context = _EDGE_FENCES.sub("", found["context"].strip())
-            return RefineTask(question=found["question"].strip(), context=context.strip(), draft=found["draft"].strip())
-    return None
+    return RefineTask(
+        question=text[question.end() : draft.start()].strip(),
+        context=_without_fences(text[context.end() : question.start()]),
+        draft=_NEXT_LABEL.split(text[draft.end() :], maxsplit=1)[0].strip(),
+    )
+
+
+def _old_refine_task(text: str) -> RefineTask | None:
+    """Read LlamaIndex's completion-style refine prompt, which puts the context last."""
+    _, mark, tail = text.partition("is as follows:")
+    question, given, tail = tail.partition("\nWe have provided an existing answer:")
+    draft, offered, tail = tail.partition("\nWe have the opportunity to")
+    if not (mark and given and offered):
+        return None
+    context, _ = _cut_context(tail)
+    return RefineTask(question=question.strip(), context=context, draft=draft.strip())
 
 
 def _rewrite_task(text: str) -> RewriteTask | None:
@@ -155,11 +172,55 @@ def _answer_task(messages: Sequence[Mapping[str, Any]], last: str) -> AnswerTask
 
 def _cut_context(text: str) -> tuple[str, str]:
     """Return the context block of a prompt and the prompt without it; the first is empty where none is seen."""
-    for pattern in _CONTEXT_BLOCKS:
-        found = pattern.search(text)
-        if found is not None and found["context"].strip():
-            return found["context"].strip(), f"{text[: found.start()]}\n{text[found.end() :]}"
-    return "", text
+    blocks = [block for block in (_tagged(text), _fenced(text)) if block is not None]
+    block = min(blocks, key=lambda found: found.start) if blocks else _labelled(text)
+    if block is None or not block.text:
+        return "", text
+    return block.text, f"{text[: block.start]}\n{text[block.end :]}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Block:
+    text: str
+    start: int
+    end: int
+
+
+def _tagged(text: str) -> _Block | None:
+    opened = _OPEN_TAG.search(text)
+    if opened is None:
+        return None
+    closing = f"</{opened[1]}>"
+    end = text.rfind(closing, opened.end())
+    if end < 0:
+        return None
+    return _Block(text=text[opened.end() : end].strip(), start=opened.start(), end=end + len(closing))
+
+
+def _fenced(text: str) -> _Block | None:
+    """Return what stands between the first and the last fence: a document may have such lines of its own."""
+    fences = list(_FENCE_LINE.finditer(text))
+    if len(fences) < 2:
+        return None
+    first, last = fences[0], fences[-1]
+    return _Block(text=text[first.end() : last.start()].strip(), start=first.start(), end=last.end())
+
+
+def _labelled(text: str) -> _Block | None:
+    label = _CONTEXT_LABEL.search(text)
+    if label is None:
+        return None
+    end = _last(_QUESTION_LABEL, text, label.end()) or _last(_NEXT_LABEL, text, label.end())
+    stop = end.start() if end else len(text)
+    return _Block(text=text[label.end() : stop].strip(), start=label.start(), end=stop)
+
+
+def _last(pattern: re.Pattern[str], text: str, start: int = 0) -> re.Match[str] | None:
+    return max(pattern.finditer(text, start), key=lambda found: found.start(), default=None)
+
+
+def _without_fences(context: str) -> str:
+    return _EDGE_FENCES.sub("", context.strip()).strip()
 
 
 def _find_question(rest: str) -> str:
@@ -174,9 +235,9 @@ def _find_question(rest: str) -> str:
     return " ".join(lines)
 
 
-_JSON_INPUT = re.compile(r"(?:^|\n)\s*input:\s*(?=\{)", re.IGNORECASE)
+_JSON_INPUT = re.compile(r"(?:^|\n)[ \t]*input:\s*(?=\{)", re.IGNORECASE)
 _FENCE = r"(?:-{5,}|={5,}|#{5,}|`{3,}\w*|\"{3}|'{3})"
-_EDGE_FENCES = re.compile(rf"^{_FENCE}\s*\n|\n\s*{_FENCE}$")
+_EDGE_FENCES = re.compile(rf"^{_FENCE}\s*\n|\n[ \t]*{_FENCE}$")
 _QUESTION_WORDS = r"(?:user'?s? |user |the |original )?(?:query|question)|(?:用户)?(?:问题|查询|提问)"
 _QUESTION_LABEL = re.compile(rf"(?:^|\n)[ \t>*#]*(?:{_QUESTION_WORDS})(?: is)?\**\s*[:：]\**", re.IGNORECASE)
 _ANSWER_WORDS = r"(?:your |new |final |refined |helpful )?(?:answer|response)|回答|答案|答"
@@ -186,39 +247,14 @@ _CONTEXT_WORDS = (
     r"(?:new |retrieved |relevant )?(?:contexts?|documents?|sources?|passages?)(?: information)?|"
     r"上下文(?:信息)?|(?:参考)?资料|背景"
 )
-_CONTEXT_BLOCKS = (
-    re.compile(r"<(?P<tag>contexts?|documents?|sources?)>(?P<context>.*)</(?P=tag)>", re.DOTALL | re.IGNORECASE),
-    re.compile(
-        rf"(?:^|\n)[ \t]*(?P<fence>{_FENCE})[ \t]*\n(?P<context>.*)\n[ \t]*{_FENCE}[ \t]*(?=\n|"
-        rf"$)",
-        re.DOTALL,
-    ),
-    re.compile(
-        rf"(?:^|\n)[ \t>*#]*(?:[^\n:：]{{0,60}}\bthe )?(?:{_CONTEXT_WORDS})(?: is)?(?: below)?\**\s*[:：]\**"
-        rf"(?P<context>.*?)(?=\n[ \t>*#]*(?:{_QUESTION_WORDS}|{_ANSWER_WORDS}|instructions?)(?: is)?\**\s*[:：]|"
-        rf"$(?![\n\r]))",
-        re.DOTALL | re.IGNORECASE,
-    ),
+_OPEN_TAG = re.compile(r"<(contexts?|documents?|sources?)>", re.IGNORECASE)
+_FENCE_LINE = re.compile(rf"^[ \t]*{_FENCE}[ \t]*$", re.MULTILINE)
+_CONTEXT_LABEL = re.compile(
+    rf"(?:^|\n)[ \t>*#]*(?:[^\n:：]{{0,60}}\bthe )?(?:{_CONTEXT_WORDS})(?: is)?(?: below)?\**\s*[:：]\**", re.IGNORECASE
 )
-_DRAFT_LABEL = re.compile(r"(?:original|existing|previous) answer|原答案|已有答案|原始答案", re.IGNORECASE)
-_REFINE = (
-    re.compile(
-        r"New Context:(?P<context>.*)\n\s*Query:(?P<question>.*?)\n\s*Original Answer:(?P<draft>.*)"
-        r"\n\s*New Answer:\s*$",
-        re.DOTALL,
-    ),
-    re.compile(
-        r"original (?:query|question) is as follows:(?P<question>.*?)\n"
-        r".{0,40}?existing answer:(?P<draft>.*?)\n"
-        rf"We have the opportunity to.*?\n{_FENCE}\n(?P<context>.*)\n{_FENCE}",
-        re.DOTALL,
-    ),
-    re.compile(
-        rf"(?:^|\n)(?:{_CONTEXT_WORDS})\s*[:：](?P<context>.*)\n(?:{_QUESTION_WORDS})\s*[:：](?P<question>.*?)"
-        r"\n(?:(?:original|existing|previous) answer|原答案|已有答案|原始答案)\s*[:：](?P<draft>.*?)"
-        rf"(?:\n(?:{_ANSWER_WORDS})\s*[:：]|$)",
-        re.DOTALL | re.IGNORECASE,
-    ),
+_NEW_CONTEXT = re.compile(r"New Context:")
+_DRAFT_LABEL = re.compile(
+    r"\n[ \t]*(?:(?:original|existing|previous) answer|原答案|已有答案|原始答案)\s*[:：]", re.IGNORECASE
 )
 _ASK_QUESTIONS = re.compile(
     r"\b(?:set ?up|generate|write|create|produce|make|formulate|ask|draft)\b[^.?\n]{0,40}?"
@@ -228,6 +264,7 @@ _ASK_QUESTIONS = re.compile(
 )
 _CHINESE_DIGITS = {digit: value for value, digit in enumerate("一二三四五六七八九十", start=1)}
 _FOLLOW_UP = re.compile(
-    r"\n\s*<?\s*Follow[ -]?Up (?:Message|Question|Input)\s*>?\s*:?\s*(?P<message>.*?)\n\s*<?\s*Standalone question",
+    r"\n[ \t]*<?[ \t]*Follow[ -]?Up (?:Message|Question|Input)[ \t]*>?[ \t]*:?\s*(?P<message>.*?)"
+    r"\n[ \t]*<?[ \t]*Standalone question",
     re.DOTALL | re.IGNORECASE,
 )

@@ -248,9 +248,9 @@ _CJK_CHARACTER = re.compile(f"[{_CJK}]")
 _CJK_STOP = frozenset("的了是在和与及或为吗呢什么多少哪谁怎何其该被把将于而也都就并等请")
 _TOKEN = re.compile(rf"\d+(?:[.,]\d+)*%?|[{_CJK}]+|[^\W\d_{_CJK}]+(?:['’][^\W\d_]+)?")
 _SENTENCE_END = re.compile(
-    r"[.!?]+[\"')\]”’]*\s+(?=[\"'(“‘\[]*[^\W_a-z])"
+    r"[.!?][\"')\]”’]{0,3}\s+(?=[\"'(“‘\[]{0,3}[^\W_a-z])"
     r"|(?<=[a-z)])\.(?=[A-Z][a-z’']*[ ,])"  # some PDF extractors glue sentences
-    r"|[。！？]+[”’」』）\"]*"
+    r"|[。！？]+[”’」』）\"]{0,3}"
 )
 _ABBREVIATIONS = word_set(
     """

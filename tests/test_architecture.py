@@ -1,0 +1,182 @@
+"""The house rules of the source tree: one order of modules, no big ones, no drawers for leftovers."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import llama_index_ft_rag
+
+PACKAGE = "llama_index_ft_rag"
+SOURCE = Path(llama_index_ft_rag.__file__).parent
+
+# Every module may import earlier ones only. A sub-package's own name stands for its `__init__`, which comes after
+# its modules; `__init__` alone is the root's. A new module gets its place here.
+ORDER = """
+    errors storage concurrency
+
+    sample
+
+    offline.responder offline.protocol offline.tokens offline.chat_messages offline.state offline.models
+    offline.files offline.job_settings offline.training_files offline.jobs offline.chat offline.embeddings
+    offline.text offline.prompts
+    offline.english_patterns offline.english_clauses offline.english_figures
+    offline.questions_english offline.questions_chinese offline.question_writer
+    offline.judge offline.embedding offline.features offline.reader offline.training offline.readers
+    offline.doors offline.backend offline.clients offline
+
+    tokenizer catalog endpoints examples documents questions
+
+    recording.messages recording.call_kinds recording.recorded_calls recording.spans recording.watching
+    recording.dispatching recording.handler recording
+
+    ledger.stored_responses ledger.store ledger.account ledger.llm ledger.embedding ledger.ledger ledger
+
+    engines answering abstention curation training_format validation
+
+    finetuning.interface finetuning.job finetuning.waiting finetuning.submission finetuning.outcome
+    finetuning.client finetuning.openai finetuning
+
+    scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.evaluation
+    scoring
+
+    comparison.paired comparison.agreement comparison.money comparison.verdict comparison.per_question
+    comparison.side_by_side comparison.compare comparison
+
+    report.run_facts report.hostile_text report.tables report.view report.text report.plots report.html
+    report.report report
+
+    run_folder run_report plan stages distill __init__
+
+    cli.progress cli.app cli
+"""
+
+MOST_LINES = 350
+LEFTOVER_DRAWERS = {"utils", "util", "common", "base", "types", "helpers", "misc"}
+
+
+def test_every_module_imports_earlier_ones_only() -> None:
+    """A stage can be read without opening a later one: no import goes back, lazy and type-only ones included."""
+    assert breaches(SOURCE, ORDER) == []
+
+
+def test_an_import_of_a_later_module_is_reported_wherever_it_hides(tmp_path: Path) -> None:
+    """At the top, inside a function, for types alone, relative or by name: the same check sees each of them."""
+    tree = write_tree(
+        tmp_path / PACKAGE,
+        {
+            "__init__": f"from {PACKAGE}.late import x",
+            "top": f"import {PACKAGE}.late",
+            "lazy": f"def f():\n    from {PACKAGE} import late",
+            "typed": f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from {PACKAGE}.late import x",
+            "relative": "from . import late",
+            "by_name": f"import importlib\nimportlib.import_module('{PACKAGE}.late')",
+            "through_root": f"from {PACKAGE} import __version__",
+            "stage.inner": f"from {PACKAGE}.stage import x\nfrom .last import x",
+            "stage.last": f"from {PACKAGE}.top import x\nfrom .inner import x",
+            "stage.__init__": "from .last import x",
+            "late": f"from {PACKAGE} import top\nfrom {PACKAGE}.stage.last import x\nimport json",
+        },
+    )
+    order = "top lazy typed relative by_name through_root stage.inner stage.last stage late __init__"
+
+    assert breaches(tree, order) == [
+        "by_name imports late, which is not earlier",
+        "lazy imports late, which is not earlier",
+        "relative imports late, which is not earlier",
+        "stage.inner imports stage, which is not earlier",
+        "stage.inner imports stage.last, which is not earlier",
+        "through_root imports __init__, which is not earlier",
+        "top imports late, which is not earlier",
+        "typed imports late, which is not earlier",
+    ]
+
+
+def test_a_module_without_a_place_and_a_place_without_a_module_are_reported(tmp_path: Path) -> None:
+    """The order names exactly the modules that exist, each once."""
+    tree = write_tree(tmp_path / PACKAGE, {"__init__": "", "first": "", "unplaced": ""})
+
+    assert breaches(tree, "first gone first __init__") == [
+        "unplaced has no place in the order",
+        "gone is in the order and does not exist",
+        "first is in the order twice",
+    ]
+
+
+def test_no_module_is_too_long_to_read_in_one_go() -> None:
+    """At 350 lines a module holds more than one idea and is split by idea."""
+    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules(SOURCE).items()}
+
+    assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
+
+
+def test_no_module_is_a_drawer_for_leftovers() -> None:
+    """A module's name says what it is about."""
+    assert [name for name in modules(SOURCE) if LEFTOVER_DRAWERS & {p.strip("_") for p in name.split(".")}] == []
+
+
+def breaches(source: Path, order: str) -> list[str]:
+    """What of a source tree does not keep to an order of its modules, one sentence each."""
+    found = modules(source)
+    names = order.split()
+    place = {name: number for number, name in enumerate(names)}
+    back_edges = [
+        f"{name} imports {target}, which is not earlier"
+        for name, path in found.items()
+        for target in sorted(set(imported_modules(path, name, found)))
+        if place.get(target, len(names)) >= place.get(name, len(names))
+    ]
+    unplaced = [f"{name} has no place in the order" for name in found if name not in place]
+    gone = [f"{name} is in the order and does not exist" for name in place if name not in found]
+    twice = [f"{name} is in the order twice" for name in place if names.count(name) > 1]
+    return back_edges + unplaced + gone + twice
+
+
+def modules(source: Path) -> dict[str, Path]:
+    """The modules of a package by dotted name, without the package's own."""
+    names = {}
+    for path in sorted(source.rglob("*.py")):
+        parts = path.relative_to(source).with_suffix("").parts
+        is_subpackage = parts[-1] == "__init__" and len(parts) > 1
+        names[".".join(parts[:-1] if is_subpackage else parts)] = path
+    return names
+
+
+def imported_modules(path: Path, name: str, found: dict[str, Path]) -> Iterator[str]:
+    """The modules of its own package that a file names in any import, wherever that stands."""
+    package = name.split(".") if path.name == "__init__.py" and name != "__init__" else name.split(".")[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for dotted in imported_names(node, [PACKAGE, *package]):
+            if dotted == PACKAGE or dotted.startswith(f"{PACKAGE}."):
+                yield nearest_module(dotted.removeprefix(PACKAGE).removeprefix("."), found)
+
+
+def imported_names(node: ast.AST, package: list[str]) -> Iterator[str]:
+    """The dotted names that a statement imports; of `from x import y` it is `x.y`, which may be a module."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        parents = package[: len(package) - node.level + 1] if node.level else []
+        origin = ".".join([*parents, *([node.module] if node.module else [])])
+        yield from (f"{origin}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("import_module", "__import__")):
+        name = node.args[0]
+        if isinstance(name, ast.Constant) and isinstance(name.value, str):
+            yield name.value
+
+
+def nearest_module(dotted: str, found: dict[str, Path]) -> str:
+    """The module that an imported name lives in; what is no module's is the root's."""
+    while dotted and dotted not in found:
+        dotted = dotted.rpartition(".")[0]
+    return dotted or "__init__"
+
+
+def write_tree(root: Path, sources: dict[str, str]) -> Path:
+    """A source tree from dotted module names."""
+    for name, text in sources.items():
+        path = root.joinpath(*name.split(".")).with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
