@@ -10,7 +10,7 @@ UV     := $(shell command -v uv 2>/dev/null)
 # uv's hard links make nltk, which llama-index-core uses, refuse its own files.
 export UV_LINK_MODE = copy
 
-.PHONY: demo test check format build docs picture clean
+.PHONY: demo test check format build docs picture cassettes clean
 
 demo: $(VENV)/.all
 	$(BIN)/ft-rag demo --out $(OUT)
@@ -44,6 +44,10 @@ $(VENV)/.all: pyproject.toml
 $(VENV)/.dev: pyproject.toml $(VENV)/.all
 	$(if $(UV),uv pip install -q --python $(BIN)/python --group dev,$(BIN)/python -m pip install -q --group dev)
 	@touch $@
+
+cassettes: $(VENV)/.dev
+	rm -rf cassettes/test_cassettes
+	$(BIN)/pytest -q -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning --record-mode=once tests/test_cassettes.py
 
 clean:
 	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache .coverage
