@@ -18,8 +18,8 @@ import numpy as np
 from llama_index_ft_rag.offline.text import content_tokens
 
 DIMENSIONS = 1536
-"""Fewer collide too often: on one 10-K of 216 chunks, 384 found the chunk of a question among the first two 42 times
-of 100, 1536 found it 59 times."""
+"""Fewer collide too often: on a 10-K of 227 chunks, the chunk that a question was made from was among the first two
+for 43 of 100 questions with 384 dimensions, and for 60 with these."""
 
 
 def embed_texts(texts: Sequence[str]) -> list[list[float]]:

@@ -171,7 +171,7 @@ def _named_clause(words: list[str]) -> Clause | None:
 def _verb_here(word: str, before: str, after: str) -> str | None:
     """Return the infinitive where a word stands like a verb: reports are full of nouns that look like one."""
     base = _FORMS.get(word)
-    if base is None:
+    if base is None or word == "related":
         return None
     if base in MOVES and word in _PAST:
         return base
@@ -325,5 +325,5 @@ _BOUNDARY = re.compile(
     r"|, (?:so|as|with|resulting|due|primarily|driven|reflecting|up|down|net|an|a|the|and expect|and plan|and sold|"
     r"\w+ing|"
     r"representing|or|in|on|for|from|at|of|to|if|when|because|since|per|based|partially|mainly|largely)\b"
-    r"|[;:—]| – | and (?=[$€£]\d)| and (?:\w+ly )?\w+ed (?:the|a|an|our|its|in|to|from|by)\b"
+    r"|[;:—]| – | and (?=[$€£]\d)| and began\b| and (?:\w+ly )?\w+ed (?:the|a|an|our|its|in|to|from|by)\b"
 )

@@ -123,13 +123,16 @@ def _risk(clause: Clause) -> str:
     """`Late delivery could harm sales` -> `What could harm sales?`."""
     if clause.is_we or clause.verb not in ("could", "may", "might", "can") or re.match(r"(?:not|be)\b", clause.rest):
         return ""
-    return f"What {clause.verb} {cut_at_boundary(clause.rest)}"
+    what = cut_at_boundary(clause.rest.removeprefix("also "))
+    if SECOND_CLAUSE.search(what):
+        what = what.split(", ")[0]
+    return f"What {clause.verb} {what}"
 
 
 def _manner(clause: Clause) -> str:
     """`X is measured using Y` -> `How is X measured?`; the same for `we` and a verb."""
     found = BY.search(clause.rest)
-    if found is None or clause.verb in MODALS or clause.base in ("believe", "expect", "anticipate"):
+    if found is None or clause.verb in MODALS or clause.base in EVENTS | {"believe", "expect"}:
         return ""
     what = cut_at_boundary(clause.rest[: found.start()])
     if SECOND_CLAUSE.search(what):
@@ -240,7 +243,7 @@ def _reads_well(question: str) -> bool:
     words = question.split()
     balanced = question.count("“") == question.count("”") and question.count("(") == question.count(")")
     meaning = _meaning(question)
-    short = words[0] in ("Who", "Where", "When", "How") or question.startswith("What is ")
+    short = words[0] in ("Who", "Where", "When", "How") or re.match(r"What is (?:an? |[A-Z])", question) is not None
     enough = len(meaning) >= (1 if short else 2)
     return balanced and enough and 3 <= len(words) <= 24 and len(question) <= 170 and not BROKEN.search(question)
 

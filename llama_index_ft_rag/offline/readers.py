@@ -32,15 +32,17 @@ EMBEDDING_MODEL = "offline-embedding"
 
 
 class BuiltInResponder:
-    """The toy models behind the offline backend.
+    r"""The toy models behind the offline backend.
 
     Args:
         seed: Mixed into the order in which a training visits its lines; answers do not depend on it.
 
     Example:
         >>> responder = BuiltInResponder(seed=0)
-        >>> prompt = "Context: Harbor Light was founded in 1968. Query: When was Harbor Light founded?"
-        >>> request = ChatRequest(model="offline-teacher", messages=[{"role": "user", "content": prompt}])
+        >>> prompt = "Context: Harbor Light was founded in 1968.\nQuestion: When was Harbor Light founded?"
+        >>> messages = [{"role": "user", "content": prompt}]
+        >>> responder.chat(ChatRequest(model="offline-teacher", messages=messages)).content
+        'Harbor Light was founded in 1968.'
     """
 
     def __init__(self, seed: int = 0) -> None:

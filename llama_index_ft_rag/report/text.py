@@ -115,10 +115,10 @@ class _Rich:
 
     def __init__(self, *, width: int, color: bool) -> None:
         try:
-            from rich import box, console, table, text
+            from rich import box, console, padding, table, text
         except ImportError as exc:
             raise MissingExtraError("A report in the terminal", extra="cli", missing="rich") from exc
-        self._table, self._text, self._box = table.Table, text.Text, box.SIMPLE_HEAD
+        self._table, self._text, self._padding, self._box = table.Table, text.Text, padding.Padding, box.SIMPLE_HEAD
         self._out = io.StringIO()
         self._console = console.Console(
             file=self._out,
@@ -147,18 +147,23 @@ class _Rich:
 
     def table(self, table: Table) -> None:
         self.heading(table.title)
-        shown: Any = self._table(box=self._box, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+        shown: Any = self._table(box=self._box, padding=0, show_edge=False)
         rows = [[_cell(cell) for cell in row] for row in table.rows]
         columns = list(zip([one_line(heading) for heading in table.headings], *rows, strict=True))
         room = self._console.width - 2 * (len(columns) - 1)
         for index, (column, width) in enumerate(zip(columns, _widths(columns, room), strict=True)):
             justify = "left" if index == 0 else "right"
-            shown.add_column(self._text(column[0]), justify=justify, overflow="fold", width=width)
+            gap = int(index < len(columns) - 1)
+            shown.add_column(self._gapped(column[0], gap), justify=justify, overflow="fold", width=width + gap)
         for row in rows:
-            shown.add_row(*(self._text(cell) for cell in row))
+            shown.add_row(*(self._gapped(cell, int(index < len(row) - 1)) for index, cell in enumerate(row)))
         self._console.print(shown)
         if table.note:
             self.line(table.note)
+
+    def _gapped(self, cell: str, gap: int) -> Any:
+        # The gap is not the table's own padding, which in rich before 14.3 widens the last column, too.
+        return self._padding(self._text(cell), (0, gap, 0, 0))
 
     def text(self) -> str:
         """Everything so far, without the blanks rich fills its lines with."""
