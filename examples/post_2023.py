@@ -20,6 +20,7 @@ from llama_index_ft_rag import (
     OpenAIFineTuningHandler,
     evaluate,
     load_documents,
+    split_documents,
 )
 
 TEACHER = os.environ.get("TEACHER", "offline-teacher")
@@ -33,10 +34,11 @@ def main(report: str, train_file: str, eval_file: str) -> None:
     Settings.context_window = 2048  # small on purpose, as in the post: answers get refined
     documents = load_documents([report])
 
-    # 1. Questions: generated once, then kept in files.
-    for path, pages in ((train_file, documents[::2]), (eval_file, documents[1::2] or documents)):
+    # 1. Questions: generated once from different passages, then kept in files.
+    nodes = split_documents(documents)
+    for path, passages in ((train_file, nodes[::2]), (eval_file, nodes[1::2])):
         if not Path(path).exists():
-            generator = DatasetGenerator.from_documents(pages, llm=endpoint.llm(TEACHER))
+            generator = DatasetGenerator(passages, endpoint.llm(TEACHER))
             Path(path).write_text("\n".join(generator.generate_questions_from_nodes(40)) + "\n", encoding="utf-8")
     train_questions = Path(train_file).read_text(encoding="utf-8").splitlines()
     eval_questions = Path(eval_file).read_text(encoding="utf-8").splitlines()

@@ -8,7 +8,7 @@ The way of the data, one module or sub-package per step:
 `distill` does all of it in one run folder; every part also works alone.
 """
 
-from importlib.metadata import version
+from importlib.metadata import version as _version
 
 from llama_index_ft_rag.answering import Answer, answer_questions
 from llama_index_ft_rag.comparison import Comparison, compare
@@ -27,7 +27,7 @@ from llama_index_ft_rag.run_report import report_of_run
 from llama_index_ft_rag.scoring import EvaluationScores, RagasEvaluator, Score, aevaluate, evaluate, score_answers
 from llama_index_ft_rag.validation import FileReport, validate_file
 
-__version__ = version("llama-index-ft-rag")
+__version__ = _version("llama-index-ft-rag")
 
 __all__ = [
     "Answer",

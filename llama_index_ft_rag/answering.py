@@ -16,9 +16,10 @@ from pathlib import Path
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import RESPONSE_TYPE, AsyncStreamingResponse, StreamingResponse
 from llama_index.core.schema import MetadataMode
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llama_index_ft_rag.concurrency import OnProgress, map_bounded
+from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.examples import TrainingExample, Usage
 from llama_index_ft_rag.questions import Question
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler
@@ -109,7 +110,14 @@ def refuse(answers: Sequence[Answer], *, arm: str = "always-refuse") -> list[Ans
 
 def read_answers(path: Path) -> list[Answer]:
     """Read a journal of answers; where a question was asked again, its last answer counts."""
-    latest = {row["question_id"]: Answer.model_validate(row) for row in read_rows(path)}
+    latest: dict[str, Answer] = {}
+    for row in read_rows(path):
+        try:
+            answer = Answer.model_validate(row)
+        except ValidationError:
+            logger.warning("%s has a row that is no answer; it was skipped and its work is done again", path)
+            continue
+        latest[answer.question_id] = answer
     return list(latest.values())
 
 
@@ -128,7 +136,7 @@ async def _ask(
         except asyncio.TimeoutError:
             error = f"no answer within {timeout:g} s"
         except Exception as exc:  # noqa: BLE001 - the one guard of an answering run: the failure is the outcome
-            error = f"{type(exc).__name__}: {exc}"
+            error = without_keys(f"{type(exc).__name__}: {exc}")
             logger.warning("%s: question %s failed: %s", arm, question.id, error)
     calls = handler.calls_of(query_id)
     nodes = response.source_nodes if response is not None else []

@@ -1,7 +1,7 @@
 """How work runs side by side: async inside, a thin synchronous door outside.
 
-In: coroutines. Out: their results, in order. The synchronous door runs its own event loop on a thread of its
-own, so it works inside a running loop and in notebooks, and never patches anybody's loop.
+In: coroutines. Out: their results, in order. The synchronous door has an event loop on a thread of its own, so
+it works inside a running loop and in notebooks, and never patches anybody's loop.
 """
 
 from __future__ import annotations
@@ -10,41 +10,72 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+CLEAN_UP_SECONDS = 30.0
+"""How long an interrupted coroutine may take to end."""
 
 OnProgress = Callable[[int, int], None]
 """Called as `on_progress(done, total)` after each finished item."""
 
 
 def run_sync(coroutine: Coroutine[Any, Any, Out]) -> Out:
-    """Run a coroutine to its end from synchronous code, whether or not a loop is already running here."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    return _run_on_thread(coroutine)
+    """Run a coroutine to its end from synchronous code, whether or not a loop is already running here.
 
+    All coroutines run on one loop that lives as long as the process: HTTP clients are bound to the loop they
+    first ran on, and one that outlives its loop fails at the next call or complains when it is collected.
+    An interrupt (Ctrl-C) cancels the coroutine, waits for its clean-up, and goes on to the caller.
+    """
+    loop = _background_loop()
+    if _is_running_in_this_thread(loop):
+        return _run_on_new_thread(coroutine)
+    ended = threading.Event()
 
-def _run_on_thread(coroutine: Coroutine[Any, Any, Out]) -> Out:
-    results: list[Out] = []
-    errors: list[BaseException] = []
-    context = contextvars.copy_context()
-
-    def target() -> None:
+    async def watched() -> Out:
         try:
-            results.append(context.run(asyncio.run, coroutine))
-        except BaseException as exc:  # noqa: BLE001 - handed to the calling thread, which raises it
-            errors.append(exc)
+            return await coroutine
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=target, name="ft-rag-loop", daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    # The loop's callbacks copy the caller's context, so tags and scopes set here hold inside.
+    future = asyncio.run_coroutine_threadsafe(watched(), loop)
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        future.cancel()
+        ended.wait(CLEAN_UP_SECONDS)
+        raise
+
+
+_loop: asyncio.AbstractEventLoop | None = None
+_loop_lock = threading.Lock()
+
+
+def _background_loop() -> asyncio.AbstractEventLoop:
+    global _loop  # noqa: PLW0603 - one per process, made at first use
+    with _loop_lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="ft-rag-loop", daemon=True).start()
+        return _loop
+
+
+def _is_running_in_this_thread(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
+
+
+def _run_on_new_thread(coroutine: Coroutine[Any, Any, Out]) -> Out:
+    """Called from inside our own loop, by synchronous code that it runs: the loop cannot wait for itself."""
+    context = contextvars.copy_context()
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ft-rag-nested") as pool:
+        return pool.submit(context.run, asyncio.run, coroutine).result()
 
 
 async def map_bounded(

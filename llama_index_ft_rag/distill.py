@@ -208,7 +208,8 @@ def load_tuned_llm(folder: str | Path, **settings: Any) -> LLM:
         raise JobNotReadyError(f"{folder}: no tuned model yet; run the same `ft-rag run` command again to continue")
     if facts.get("training_offline"):
         return _endpoint_for("offline", Path(folder)).llm(model, **settings)
-    return Endpoint.from_environment(facts["training_endpoint"]).llm(model, **settings)
+    endpoint = Endpoint.from_environment(facts["training_endpoint"], key_variable=facts["training_key_variable"])
+    return endpoint.llm(model, **settings)
 
 
 def _endpoint_for(backend: str | None, out: Path) -> Endpoint:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.openai import OpenAI
-from llama_index.llms.openai.utils import openai_modelname_to_contextsize
+from llama_index.llms.openai.utils import is_function_calling_model
 from llama_index.llms.openai_like import OpenAILike
 
 from llama_index_ft_rag.catalog import model_facts
@@ -30,6 +31,7 @@ from llama_index_ft_rag.offline import OFFLINE_URL, OfflineBackend
 OPENAI_URL = "https://api.openai.com/v1"
 # What a server that nobody knows is trusted to take when nothing else is said.
 UNKNOWN_CONTEXT_WINDOW = 8192
+_KEY = re.compile(r"\b(sk|key|api)-[\w*.-]{6,}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Endpoint:
     """The offline backend, or its state folder, which is opened when the first LLM is made."""
     timeout_s: float = 120.0
     """Deadline of one request, in seconds."""
+    key_variable: str = "OPENAI_API_KEY"
+    """Environment variable the key came from; kept with a run, so that its model is asked with the same key."""
 
     @classmethod
     def from_environment(cls, base_url: str | None = None, *, key_variable: str = "OPENAI_API_KEY") -> Endpoint:
@@ -57,7 +61,7 @@ class Endpoint:
             raise ConfigurationError(
                 f"{key_variable} is not set: export your key, or use the offline backend with --backend offline"
             )
-        return cls(base_url=url, api_key=key or "none")
+        return cls(base_url=url, api_key=key or "none", key_variable=key_variable)
 
     @classmethod
     def for_offline(cls, backend: OfflineBackend | str | Path) -> Endpoint:
@@ -82,8 +86,13 @@ class Endpoint:
         # OpenAI() has a fixed window per name and swallows context_window without a word (llms-openai 0.8).
         if not self.is_offline and "context_window" not in settings and _is_known_to_llama_index(model):
             return OpenAI(model=model, **settings)
-        window = model_facts(model).context_window or UNKNOWN_CONTEXT_WINDOW
-        return OpenAILike(model=model, **{"is_chat_model": True, "context_window": window, **settings})
+        like = {
+            "is_chat_model": True,
+            "context_window": model_facts(model).context_window or UNKNOWN_CONTEXT_WINDOW,
+            # A tuned model calls tools if its base does.
+            "is_function_calling_model": model.startswith("ft:gpt-") and is_function_calling_model(model.split(":")[1]),
+        }
+        return OpenAILike(model=model, **{**like, **settings})
 
     def embedding(self, model: str | None = None, **settings: Any) -> BaseEmbedding:
         """Make a LlamaIndex embedding; without a name, `text-embedding-3-small` or the offline one."""
@@ -110,6 +119,11 @@ class Endpoint:
         if backend is None:
             return {}
         return {"http_client": backend.http_client(), "async_http_client": backend.async_http_client()}
+
+
+def without_keys(text: str) -> str:
+    """Blot out what looks like an API key: services quote the one they refuse, and errors are kept and shown."""
+    return _KEY.sub(r"\1-...", text)
 
 
 def _check_url(url: str) -> None:
@@ -141,7 +155,8 @@ def _open_backend(state: Path) -> OfflineBackend:
 
 def _is_known_to_llama_index(model: str) -> bool:
     try:
-        openai_modelname_to_contextsize(model)
+        # The class itself is asked, not its list of names: it cuts "ft-" names its own way (llms-openai 0.8.3
+        # makes "ft" of `ft:gpt-4.1-mini:my-ft-team::1`) and raises when an engine looks at them.
+        return bool(OpenAI(model=model, api_key="not used").metadata)
     except ValueError:
         return False
-    return True

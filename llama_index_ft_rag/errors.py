@@ -13,6 +13,7 @@ may want to look at is also an attribute.
     ├── ExamplesError (ValueError)           a training file cannot be read or was refused by validation
     ├── RunFolderError                       the run folder is not writable, in use, or holds another run
     ├── ScoringError (ValueError)            a dataset or metric cannot be scored
+    │   └── UnusableReplyError               the judge answered something else than what it was asked for
     ├── OfflineBackendError                  the offline backend's state cannot be used
     └── FinetuneError (ValueError)           something about a fine-tuning job
         ├── FileNotAcceptedError             the service refused or never processed the training file
@@ -76,6 +77,10 @@ class RunFolderError(FtRagError):
 
 class ScoringError(FtRagError, ValueError):
     """A dataset or a metric cannot be scored."""
+
+
+class UnusableReplyError(ScoringError):
+    """The judge answered, but its reply is not what the prompt asked for."""
 
 
 class OfflineBackendError(FtRagError):

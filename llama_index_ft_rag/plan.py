@@ -8,7 +8,7 @@ now. Knows nothing of the run folder's state.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,13 @@ from llama_index.core.schema import Document
 from llama_index_ft_rag.documents import load_documents
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.engines import EngineFactory, as_engine_factory
-from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.errors import ConfigurationError, QuestionError
+from llama_index_ft_rag.offline import EMBEDDING_MODEL, TUNABLE_MODEL, OfflineBackend
 from llama_index_ft_rag.questions import Question, read_questions
 
 OFFLINE_MODELS = {"teacher": "offline-teacher", "student": "offline-student", "judge": "offline-judge"}
+
+_TOYS = {**OFFLINE_MODELS, "embedding": EMBEDDING_MODEL}
 
 QuestionSource = int | str | Path | Sequence[str]
 """How many to generate, a file to read, or the questions themselves."""
@@ -39,6 +42,8 @@ class Role:
     """Address of the service; `llama-index` for an LLM object the caller passed."""
     make_llm: Callable[[], LLM] = field(repr=False)
     """Makes the LLM; nothing is opened or asked before."""
+    service: Endpoint | None = field(default=None, repr=False)
+    """Where it is asked; `None` for an LLM object the caller passed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +61,8 @@ class Plan:
     student: Role
     judge: Role
     embedding: str
+    embedding_service: Endpoint | None = field(repr=False)
+    """`None`: the caller passed an embedding."""
     make_embedding: Callable[[], BaseEmbedding] = field(repr=False)
     training_endpoint: Endpoint = field(repr=False)
     train_questions: int | tuple[Question, ...]
@@ -66,6 +73,8 @@ class Plan:
     chunk_size: int
     """Tokens per node of the index made from documents, and of the passages questions are made from."""
     hyperparameters: Mapping[str, Any]
+    command: str | None
+    """The command line that asks for this run."""
 
     @property
     def offline(self) -> bool:
@@ -76,6 +85,23 @@ class Plan:
     def evaluate(self) -> bool:
         """Whether base and tuned are compared at all."""
         return bool(self.eval_questions)
+
+    @property
+    def charged(self) -> bool:
+        """Whether anybody but the built-in toy models is asked."""
+        names = [self.teacher.model, self.student.model, *(model for _, model in self.asked())]
+        return not all(_is_toy(name) for name in names)
+
+    def asked(self) -> Iterator[tuple[Endpoint, str]]:
+        """The services that this run asks over a network, each with a model it needs there."""
+        pairs = [(self.teacher.service, self.teacher.model), (self.student.service, self.student.model)]
+        if self.evaluate:
+            pairs.append((self.judge.service, self.judge.model))
+        if self.evaluate or self.engine_factory is None:
+            pairs.append((self.embedding_service, self.embedding))
+        for service, model in dict.fromkeys(pairs):
+            if service is not None and not service.is_offline:
+                yield service, model
 
     def identity(self) -> dict[str, Any]:
         """What makes this run another than the one already in a folder."""
@@ -99,6 +125,7 @@ class Plan:
             "top_k": self.top_k,
             "chunk_size": self.chunk_size,
             "hyperparameters": dict(self.hyperparameters),
+            "command": self.command,
         }
 
 
@@ -122,19 +149,22 @@ def make_plan(
     top_k: int = 2,
     chunk_size: int = 1024,
     hyperparameters: Mapping[str, Any] | None = None,
+    command: str | None = None,
 ) -> Plan:
     """Work out a run.
 
     Raises:
-        ConfigurationError: If there is neither an engine nor documents, or a role has no model.
+        ConfigurationError: If there is neither an engine nor documents, or a role has no model or an unknown one.
         EngineError: If `engine` cannot be used.
         DocumentError: If a document is missing.
-        QuestionError: If a question file cannot be read.
+        QuestionError: If a question file cannot be read, or there is nothing to train on.
     """
     if engine is None and documents is None:
         raise ConfigurationError("neither an engine nor documents: pass build_engine, documents=[...], or both")
     teacher_role = _role("teacher", teacher, teacher_endpoint or endpoint)
     train, evaluation = _question_sources(questions, train_questions, eval_questions)
+    if not train:
+        raise QuestionError("no training questions: pass some with --train-questions N|FILE")
     return Plan(
         documents=tuple(load_documents(documents)) if documents is not None else (),
         engine_name=_engine_name(engine),
@@ -144,6 +174,7 @@ def make_plan(
         student=_role("student", student, student_endpoint or endpoint),
         judge=_judge_role(judge, judge_endpoint or endpoint, teacher_role),
         embedding=_embedding_name(embed_model, endpoint),
+        embedding_service=None if isinstance(embed_model, BaseEmbedding) else endpoint,
         make_embedding=_embedding_maker(embed_model, endpoint),
         training_endpoint=student_endpoint or endpoint,
         train_questions=train,
@@ -153,6 +184,7 @@ def make_plan(
         top_k=top_k,
         chunk_size=chunk_size,
         hyperparameters=dict(hyperparameters or {}),
+        command=command,
     )
 
 
@@ -162,7 +194,8 @@ def _role(role: str, model: str | LLM | None, endpoint: Endpoint) -> Role:
     name = model or (OFFLINE_MODELS[role] if endpoint.is_offline else None)
     if name is None:
         raise ConfigurationError(f"no {role} model: name one with --{role} ({role}=... from Python)")
-    return Role(model=name, endpoint=endpoint.base_url, make_llm=lambda: endpoint.llm(name))
+    _refuse_unknown_toy(role, name, endpoint)
+    return Role(model=name, endpoint=endpoint.base_url, make_llm=lambda: endpoint.llm(name), service=endpoint)
 
 
 def _judge_role(judge: str | LLM | None, judge_endpoint: Endpoint, teacher: Role) -> Role:
@@ -172,10 +205,27 @@ def _judge_role(judge: str | LLM | None, judge_endpoint: Endpoint, teacher: Role
     return _role("judge", judge, judge_endpoint)
 
 
+def _refuse_unknown_toy(role: str, model: str, endpoint: Endpoint) -> None:
+    """Refuse a model that the built-in backend does not have; one with a responder of its own may have any."""
+    if not endpoint.is_offline or isinstance(endpoint.offline, OfflineBackend):
+        return
+    known = {*OFFLINE_MODELS.values()} if role in ("teacher", "judge") else {_TOYS[role]}
+    if model not in known and not (role != "embedding" and _is_toy(model)):
+        raise ConfigurationError(
+            f"the offline backend has no {role} model {model!r}: use {_TOYS[role]}, or name a service that has it"
+        )
+
+
+def _is_toy(model: str) -> bool:
+    return model in _TOYS.values() or model.startswith(f"ft:{TUNABLE_MODEL}:")
+
+
 def _embedding_name(embed_model: str | BaseEmbedding | None, endpoint: Endpoint) -> str:
     if isinstance(embed_model, BaseEmbedding):
         return embed_model.model_name
-    return embed_model or endpoint.default_embedding
+    name = embed_model or endpoint.default_embedding
+    _refuse_unknown_toy("embedding", name, endpoint)
+    return name
 
 
 def _embedding_maker(embed_model: str | BaseEmbedding | None, endpoint: Endpoint) -> Callable[[], BaseEmbedding]:

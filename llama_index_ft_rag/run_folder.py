@@ -118,11 +118,19 @@ class RunFolder:
             )
 
     def _supersede(self, fingerprint: str, outputs: Sequence[str]) -> None:
-        grave = make_private_folder(self.path / "superseded" / fingerprint)
+        grave = self._new_grave(fingerprint)
         for name in outputs:
             source = self.path / name
             if source.exists():
                 source.replace(grave / name)
+
+    def _new_grave(self, fingerprint: str) -> Path:
+        # Settings may be changed back and forth: what an earlier change put aside stays where it is.
+        grave, number = self.path / "superseded" / fingerprint, 1
+        while grave.exists():
+            number += 1
+            grave = grave.with_name(f"{fingerprint}-{number}")
+        return make_private_folder(grave)
 
     def _save(self) -> None:
         write_json(self.path / "run.json", self._record)
@@ -163,6 +171,8 @@ def _lock_folder(path: Path) -> sqlite3.Connection:
         connection.execute("BEGIN EXCLUSIVE")
     except sqlite3.OperationalError as exc:
         connection.close()
+        if "locked" not in str(exc):
+            raise RunFolderError(f"{path}: cannot be locked ({exc}); check the disk or choose another --out") from exc
         raise RunFolderError(f"{path}: another ft-rag is writing here; wait for it or choose another --out") from exc
     lock.chmod(0o600)
     return connection

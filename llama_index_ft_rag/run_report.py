@@ -16,10 +16,11 @@ from llama_index_ft_rag.answering import Answer, read_answers
 from llama_index_ft_rag.catalog import training_cost_usd, tuned_price
 from llama_index_ft_rag.comparison import Comparison, compare
 from llama_index_ft_rag.errors import RunFolderError
+from llama_index_ft_rag.offline import OFFLINE_URL
 from llama_index_ft_rag.questions import Question, read_questions
 from llama_index_ft_rag.report import JobFacts, LossPoint, Report, RunFacts
 from llama_index_ft_rag.run_folder import read_run
-from llama_index_ft_rag.scoring import Score, read_scores
+from llama_index_ft_rag.scoring import Score, current_scores, read_scores
 
 CONTROL = "always-refuse"
 ARMS = ("base", "tuned", "teacher", CONTROL)
@@ -86,12 +87,13 @@ def _comparison(
         given = [row for row in read_answers(path / f"answers-{arm}.jsonl") if row.question_id in asked]
         if given:
             answers[arm] = given
-            scores[arm] = [row for row in read_scores(path / f"scores-{arm}.jsonl") if row.question_id in asked]
+            scores[arm] = current_scores(read_scores(path / f"scores-{arm}.jsonl"), given)
     if not {"base", "tuned"} <= answers.keys():
         return None
     return compare(
         answers,
         scores,
+        questions={question.id: question.text for question in asked.values()},
         sources={question.id: question.source for question in asked.values()},
         clusters={question.id: question.node_id for question in asked.values()},
         training_usd=training_usd,
@@ -133,8 +135,13 @@ def _run_facts(run: Mapping[str, Any], questions: Sequence[Question], job: JobFa
 
 
 def _is_offline(run: Mapping[str, Any]) -> bool:
-    names = (run["identity"]["teacher"], run["settings"]["student"], run["settings"]["judge"])
-    return any(str(name).startswith("offline-") for name in names)
+    """Whether toy models took part: by their names, which a server keeps, or by the backend in this process."""
+    settings, facts = run["settings"], run["facts"]
+    teacher, _, teacher_endpoint = run["identity"]["teacher"].partition(" at ")
+    models = (teacher, settings["student"], settings["judge"], settings["embedding"], facts.get("tuned_model"))
+    places = (teacher_endpoint, settings["student_endpoint"], settings["judge_endpoint"])
+    is_toy = any(str(model).removeprefix("ft:").startswith("offline-") for model in models)
+    return is_toy or OFFLINE_URL in places or bool(facts.get("training_offline"))
 
 
 def _loss_points(points: Sequence[Mapping[str, Any]]) -> list[LossPoint]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from llama_index.core import VectorStoreIndex
@@ -78,13 +79,16 @@ class Stages:
         """Read the questions made before, or make them."""
         plan, path = self.plan, self.folder.file("questions.jsonl")
         wanted = [_wanted(plan.train_questions), _wanted(plan.eval_questions)]
+        trained_on = fingerprint_of([self._fingerprint, wanted[0], plan.chunk_size])
+        kept = self._training_questions_so_far(path, trained_on)
         self._begin("questions", {"wanted": wanted, "chunk_size": plan.chunk_size}, [path.name])
         with self._stage("questions", total=1) as on_progress:
             if path.exists():
                 questions = read_questions(path)
             else:
-                questions = await self._make_questions(nodes, on_progress)
+                questions = await self._make_questions(nodes, kept, on_progress)
                 write_questions(path, questions)
+        self.folder.note("training_questions", trained_on)
         if not any(question.split == "train" for question in questions):
             raise QuestionError("no training questions: pass some with --train-questions N|FILE")
         return questions
@@ -141,6 +145,7 @@ class Stages:
         self.folder.note("job", job_facts(job, trainer.events()))
         self.folder.note("tuned_model", job.fine_tuned_model)
         self.folder.note("training_endpoint", plan.training_endpoint.base_url)
+        self.folder.note("training_key_variable", plan.training_endpoint.key_variable)
         self.folder.note("training_offline", plan.training_endpoint.is_offline)
         return tuned
 
@@ -180,11 +185,21 @@ class Stages:
             return []
         return nodes_behind(self.plan.source_engine or self._factory()(self.plan.teacher.make_llm()))
 
-    async def _make_questions(self, nodes: Sequence[BaseNode], on_progress: OnProgress) -> list[Question]:
+    def _training_questions_so_far(self, path: Path, trained_on: str) -> tuple[Question, ...]:
+        """The training questions already made, if the same are wanted: more to evaluate on is no new job."""
+        if self.folder.facts.get("training_questions") != trained_on or not path.exists():
+            return ()
+        return tuple(question for question in read_questions(path) if question.split == "train")
+
+    async def _make_questions(
+        self, nodes: Sequence[BaseNode], kept: tuple[Question, ...], on_progress: OnProgress
+    ) -> list[Question]:
         plan = self.plan
-        train, evaluation = plan.train_questions, plan.eval_questions
+        train, evaluation = kept or plan.train_questions, plan.eval_questions
         given = [question for source in (train, evaluation) if not isinstance(source, int) for question in source]
         numbers = [source if isinstance(source, int) else 0 for source in (train, evaluation)]
+        taught = {question.node_id for question in kept}
+        nodes = [node for node in nodes if node.node_id not in taught]
         if not any(numbers):
             return given
         if not nodes:

@@ -1,6 +1,6 @@
 """How this package writes files: whole ones atomically, journals one line at a time, all of them private.
 
-In: text, or JSON-able rows, and a path. Out: files with mode 0600 in folders with mode 0700. A reader of a
+In: text, or JSON-able rows, and a path. Out: files with mode 0600; folders made here have mode 0700. A reader of a
 journal drops a torn last line, as a killed process leaves it, and says so in the log. Knows nothing of what
 the rows mean.
 """
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 def make_private_folder(path: Path) -> Path:
-    """Create `path` and its parents; the last one is readable by its owner only.
+    """Create `path` and its parents, the last one readable by its owner only; one that exists keeps its mode.
 
     Raises:
         RunFolderError: If it cannot be created or written.
@@ -88,7 +88,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # besides torn JSON: numbers or nesting beyond what Python reads
                 logger.warning("%s line %s is torn and was skipped; its work is done again", path, number)
                 continue
             if isinstance(row, dict):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from pathlib import Path
+
+from source_tree import imported_names, modules
 
 import llama_index_ft_rag
 
@@ -26,7 +27,12 @@ ORDER = """
     offline.judge offline.embedding offline.features offline.reader offline.training offline.readers
     offline.doors offline.backend offline.clients offline
 
-    tokenizer catalog endpoints examples documents questions
+    tokenizer catalog endpoints examples
+
+    documents.text documents.html documents.pdf documents.files documents.nodes documents
+
+    questions.wording questions.question questions.prompts questions.replies questions.passages questions.harvest
+    questions.generator questions.parting questions
 
     recording.messages recording.call_kinds recording.recorded_calls recording.spans recording.watching
     recording.dispatching recording.handler recording
@@ -49,7 +55,7 @@ ORDER = """
 
     run_folder run_report plan stages distill __init__
 
-    cli.progress cli.app cli
+    cli.failures cli.progress cli.services cli.talk cli.app cli cli.__main__
 """
 
 MOST_LINES = 350
@@ -133,37 +139,12 @@ def breaches(source: Path, order: str) -> list[str]:
     return back_edges + unplaced + gone + twice
 
 
-def modules(source: Path) -> dict[str, Path]:
-    """The modules of a package by dotted name, without the package's own."""
-    names = {}
-    for path in sorted(source.rglob("*.py")):
-        parts = path.relative_to(source).with_suffix("").parts
-        is_subpackage = parts[-1] == "__init__" and len(parts) > 1
-        names[".".join(parts[:-1] if is_subpackage else parts)] = path
-    return names
-
-
 def imported_modules(path: Path, name: str, found: dict[str, Path]) -> Iterator[str]:
-    """The modules of its own package that a file names in any import, wherever that stands."""
+    """The modules of its own package that a file names in any import."""
     package = name.split(".") if path.name == "__init__.py" and name != "__init__" else name.split(".")[:-1]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        for dotted in imported_names(node, [PACKAGE, *package]):
-            if dotted == PACKAGE or dotted.startswith(f"{PACKAGE}."):
-                yield nearest_module(dotted.removeprefix(PACKAGE).removeprefix("."), found)
-
-
-def imported_names(node: ast.AST, package: list[str]) -> Iterator[str]:
-    """The dotted names that a statement imports; of `from x import y` it is `x.y`, which may be a module."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        parents = package[: len(package) - node.level + 1] if node.level else []
-        origin = ".".join([*parents, *([node.module] if node.module else [])])
-        yield from (f"{origin}.{alias.name}" for alias in node.names)
-    elif isinstance(node, ast.Call) and node.args and ast.unparse(node.func).endswith(("import_module", "__import__")):
-        name = node.args[0]
-        if isinstance(name, ast.Constant) and isinstance(name.value, str):
-            yield name.value
+    for dotted in imported_names(path, package=[PACKAGE, *package]):
+        if dotted == PACKAGE or dotted.startswith(f"{PACKAGE}."):
+            yield nearest_module(dotted.removeprefix(PACKAGE).removeprefix("."), found)
 
 
 def nearest_module(dotted: str, found: dict[str, Path]) -> str:

@@ -1,6 +1,7 @@
 """Work runs side by side, bounded, from synchronous code and inside running loops."""
 
 import asyncio
+import contextvars
 
 import pytest
 
@@ -67,6 +68,35 @@ def test_the_first_failure_is_raised_and_stops_the_rest():
 async def test_the_synchronous_door_works_inside_a_running_loop():
     """A notebook has a loop running already."""
     assert run_sync(_double(21)) == 42
+
+
+def test_all_synchronous_calls_share_one_loop():
+    """An HTTP client made in one call works in the next: it is bound to its loop."""
+
+    async def loop():
+        return asyncio.get_running_loop()
+
+    assert run_sync(loop()) is run_sync(loop())
+
+
+def test_a_synchronous_call_from_inside_our_own_loop_works():
+    """A user's tool that calls a synchronous function of ours, inside an asynchronous one, does not hang."""
+
+    async def outer():
+        return run_sync(_double(4))
+
+    assert run_sync(outer()) == 8
+
+
+def test_scopes_of_the_caller_hold_inside():
+    """Context variables set by the caller are seen by the coroutine."""
+    scope = contextvars.ContextVar("scope", default="none")
+    scope.set("caller")
+
+    async def read():
+        return scope.get()
+
+    assert run_sync(read()) == "caller"
 
 
 async def test_an_exception_crosses_the_thread():

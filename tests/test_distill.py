@@ -138,6 +138,27 @@ def test_the_tuned_llm_loads_from_the_folder(finished):
     assert llm.temperature == 0.3
 
 
+def test_the_tuned_llm_is_asked_where_and_with_the_key_it_was_made_with(tmp_path, monkeypatch):
+    """A student with a service and a key of its own never gets the main key, later either."""
+    document = write_report(tmp_path / "report.md")
+    monkeypatch.setenv("OPENAI_API_KEY", "main-key")
+    monkeypatch.setenv("FT_RAG_STUDENT_API_KEY", "student-key")
+    with OfflineBackend(tmp_path / "service") as backend, serve(backend) as server:
+        distill(
+            documents=document,
+            endpoint=Endpoint.for_offline(tmp_path / "main"),
+            student="offline-student",
+            student_endpoint=Endpoint.from_environment(server.url, key_variable="FT_RAG_STUDENT_API_KEY"),
+            train_questions=14,
+            eval_questions=0,
+            out=tmp_path / "run",
+        )
+
+    llm = load_tuned_llm(tmp_path / "run")
+
+    assert (llm.api_base, llm.api_key) == (server.url, "student-key")
+
+
 def test_everything_in_the_folder_is_private(finished):
     """Prompts and documents are readable by their owner only."""
     _, result = finished
@@ -254,6 +275,23 @@ def test_more_questions_in_the_same_folder_continue(tmp_path):
     result = distill(documents=document, backend="offline", out=tmp_path / "run", train_questions=14, eval_questions=0)
 
     assert result.llm.metadata.model_name.startswith("ft:")
+
+
+def test_more_evaluation_questions_keep_the_job(tmp_path):
+    """Asking more to evaluate on, as the verdict advises, trains nothing anew and mixes no passages."""
+    document = write_report(tmp_path / "report.md")
+    settings = {"documents": document, "backend": "offline", "out": tmp_path / "run", "train_questions": 14}
+    before = distill(**settings, eval_questions=2, chunk_size=128)
+    jobs = json.loads((tmp_path / "run" / "job.json").read_text())["job_id"]
+
+    after = distill(**settings, eval_questions=8, chunk_size=128)
+
+    questions = rows(tmp_path / "run" / "questions.jsonl")
+    nodes = {split: {row["node_id"] for row in questions if row["split"] == split} for split in ("train", "eval")}
+    assert after.llm.metadata.model_name == before.llm.metadata.model_name
+    assert json.loads((tmp_path / "run" / "job.json").read_text())["job_id"] == jobs
+    assert (before.comparison.planned, after.comparison.planned) == (2, 8)
+    assert not nodes["train"] & nodes["eval"]
 
 
 def test_an_unfinished_run_has_no_tuned_model_to_load(tmp_path):

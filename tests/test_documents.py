@@ -97,7 +97,7 @@ def test_encrypted_pdf_is_named_as_such(tmp_path: Path) -> None:
 
 
 def test_pdf_without_text_is_called_scanned(tmp_path: Path) -> None:
-    """Pictures of pages need OCR first, and the message says so, even when the file lay in a folder."""
+    """Pictures of pages need OCR first, and the message says so, also when it is all that a folder holds."""
     (tmp_path / "a.pdf").write_bytes(make_pdf("", ""))
 
     assert refusal(tmp_path) == "a.pdf: has no text on any of its 2 pages, it may be scanned; run OCR on it first"
@@ -160,6 +160,32 @@ def test_html_of_any_depth_and_with_open_comments_is_read(tmp_path: Path) -> Non
     text = read_one(tmp_path, "a.html", "<div>" * 5_000 + "deep <script>x = '<!--'</script>end<!-- secret")
 
     assert text == "deep end"
+
+
+@pytest.mark.parametrize(
+    ("hostile", "seen"),
+    [
+        ("<div " * 30_000, ""),
+        ("<a href='>" * 30_001, ""),
+        ("<![CDATA[" * 30_000, ""),
+        ("<![if x>" * 30_000, ""),
+        ("<!-- " * 30_000, ""),
+        ("<i>a<!-- -->" * 30_000, "a" * 30_000),
+        ("<br>" * 30_000 + "</i>" * 30_000 + "a", "\n\na"),
+        (f"<i style='{'/*' * 30_000}'>a", "a"),
+    ],
+    ids=["tags", "quotes", "cdata", "sections", "comments", "elements", "ends", "styles"],
+)
+def test_html_full_of_what_never_ends_is_read_to_where_it_starts(tmp_path: Path, hostile: str, seen: str) -> None:
+    """Thirty thousand starts without an end neither stop the reader nor show their markup."""
+    assert read_one(tmp_path, "a.html", "Seen" + hostile) == "Seen" + seen
+
+
+def test_html_sections_are_read_as_browsers_read_them(tmp_path: Path) -> None:
+    """Character data is text, conditions and unknown sections are not."""
+    page = "<![if !IE]>One <![CDATA[<two>]]> <![unknown[x]]>three<![endif]><!--[if IE]>four<![endif]--> five"
+
+    assert read_one(tmp_path, "a.html", page) == "One <two> three five"
 
 
 def test_html_may_declare_its_encoding(tmp_path: Path) -> None:
@@ -237,9 +263,52 @@ def test_folders_are_read_recursively_in_sorted_order(tmp_path: Path, caplog: py
     ]
     assert [record.message.rsplit("/", 1)[-1] for record in caplog.records] == [
         "c.docx was skipped: only .htm, .html, .markdown, .md, .pdf, .txt, .xhtml are read",
-        "blank.html was skipped: it is empty or has no text",
-        "empty.txt was skipped: it is empty or has no text",
+        "blank.html was skipped: it is empty or has no text; leave it out or choose another file",
+        "empty.txt was skipped: it is empty or has no text; leave it out or choose another file",
     ]
+
+
+def make_bad_files(folder: Path) -> None:
+    """An encrypted PDF and a binary file."""
+    (folder / "locked.pdf").write_bytes(make_pdf("Secret", encrypt=True))
+    (folder / "noise.txt").write_bytes(bytes(range(256)))
+
+
+def test_a_bad_file_in_a_folder_loses_only_itself(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The others are read, and the log names each file that was left out and why."""
+    make_bad_files(tmp_path)
+    (tmp_path / "good.md").write_text("Good")
+
+    documents = load_documents(tmp_path)
+
+    assert [d.text for d in documents] == ["Good"]
+    assert [(record.levelname, record.message.rsplit("/", 1)[-1]) for record in caplog.records] == [
+        ("WARNING", "locked.pdf was skipped: it is encrypted and needs a password; save it without one and try again"),
+        ("WARNING", "noise.txt was skipped: it is binary or in an unknown encoding; save it as UTF-8 text"),
+    ]
+
+
+def test_a_bad_file_that_was_named_is_refused(tmp_path: Path) -> None:
+    """Whoever names a file wants it read, even if a folder that holds it is named as well."""
+    make_bad_files(tmp_path)
+    (tmp_path / "good.md").write_text("Good")
+
+    assert refusal([tmp_path, tmp_path / "noise.txt"]) == (
+        "noise.txt: is binary or in an unknown encoding; save it as UTF-8 text"
+    )
+
+
+def test_a_folder_of_bad_files_is_refused(tmp_path: Path) -> None:
+    """Nothing to go on with is an error that says how many files there were and what is wrong with the first."""
+    make_bad_files(tmp_path)
+
+    with pytest.raises(DocumentError) as caught:
+        load_documents(tmp_path)
+
+    assert str(caught.value) == (
+        f"{tmp_path}: none of the 2 files can be read; the first, {tmp_path / 'locked.pdf'}, is encrypted and needs "
+        "a password; save it without one and try again"
+    )
 
 
 def test_a_file_given_twice_counts_once(tmp_path: Path) -> None:
@@ -271,7 +340,7 @@ def test_refusals_name_the_file_and_the_next_step(tmp_path: Path) -> None:
         "empty.txt: is empty or has no text; leave it out or choose another file",
         f"a.docx: cannot be read; name a folder or a file of these kinds: {kinds}",
         f"folder: holds no file that can be read; put {kinds} files there",
-        "blank: nothing in there has any text; name files or folders that do",
+        "a.pdf: is empty or has no text; leave it out or choose another file",
     ]
 
 
@@ -307,6 +376,20 @@ def test_missing_permission_is_named(tmp_path: Path, name: str) -> None:
 
     path.chmod(0o700)
     assert "(Permission denied); check its permissions" in message
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read anything")
+def test_a_folder_within_that_may_not_be_listed_is_skipped(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What lies beside it is read."""
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "closed").mkdir(mode=0)
+
+    documents = load_documents(tmp_path)
+
+    assert [d.text for d in documents] == ["text"]
+    assert [record.message.rsplit("/", 1)[-1] for record in caplog.records] == [
+        "closed was skipped: this folder cannot be listed (Permission denied); check its permissions"
+    ]
 
 
 # --- splitting

@@ -28,6 +28,16 @@ def test_any_other_model_is_asked_as_a_chat_model():
     assert (llm.is_chat_model, llm.metadata.context_window) == (True, 8192)
 
 
+@pytest.mark.parametrize("suffix", ["acme:draft-1", "my-ft-team:"])
+def test_any_suffix_of_a_tuned_model_works_in_an_engine(suffix):
+    """LlamaIndex stumbles over "ft-" anywhere in the name; an engine must still be made with the model."""
+    llm = LOCAL.llm(f"ft:gpt-4.1-mini-2025-04-14:{suffix}:39329c41")
+
+    assert llm.metadata.is_chat_model
+    assert llm.metadata.is_function_calling_model
+    assert llm.metadata.context_window == 1047576
+
+
 def test_a_context_window_that_is_asked_for_is_had():
     """LlamaIndex's own class would ignore it silently; refine depends on it."""
     llm = LOCAL.llm("gpt-4o-mini", context_window=2048)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from llama_index.core import Settings, VectorStoreIndex
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from llama_index_ft_rag import Endpoint, load_documents, read_questions
+from llama_index_ft_rag import read_questions
 from llama_index_ft_rag.offline import (
     ApiFailure,
     ChatReply,
@@ -32,8 +34,8 @@ from llama_index_ft_rag.sample import sample_report
 
 ROOT = Path(__file__).resolve().parent.parent
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
-PAGES = [README, CHINESE, ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-WITH_CODE = [README, *sorted((ROOT / "docs").glob("*.md"))]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [README, CHINESE, ROOT / "CHANGELOG.md", *DOCS]
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
@@ -106,49 +108,51 @@ class Hurried:
         return [self._backend.handle(request) for _ in range(looks)][-1]
 
 
+SETUP = f"""
+from llama_index.core import Settings, VectorStoreIndex
+from llama_index_ft_rag import Endpoint, load_documents
+
+service = Endpoint.from_environment()
+Settings.embed_model = service.embedding("text-embedding-3-small")
+index = VectorStoreIndex.from_documents(load_documents(["reports"]))
+query_engine = index.as_query_engine(llm=service.llm("gpt-4.1"), similarity_top_k=2)
+questions = {QUESTIONS!r}
+"""
+"""What a reader of the pages has already: an app with an index."""
+
+
 @pytest.fixture
-def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Endpoint]:
-    """A service in the environment, an empty current folder with documents in it, and clean Settings after."""
-    monkeypatch.chdir(tmp_path)
-    Path("reports").mkdir()
-    shutil.copy(sample_report(), "reports/annual_report.md")
-    Path("train.txt").write_text("\n".join(QUESTIONS), encoding="utf-8")
-    before = (Settings._llm, Settings._embed_model, Settings._callback_manager, Settings._prompt_helper)
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """An environment that names a service, and a folder of documents beside it."""
+    (tmp_path / "reports").mkdir()
+    shutil.copy(sample_report(), tmp_path / "reports" / "annual_report.md")
     with OfflineBackend(responder=AnyName()) as backend, serve(Hurried(backend)) as server:
-        for variable in ("OPENAI_BASE_URL", "OPENAI_API_BASE"):
-            monkeypatch.setenv(variable, server.url)
-        monkeypatch.setenv("OPENAI_API_KEY", "offline")
-        yield Endpoint.from_environment()
-    Settings._llm, Settings._embed_model, Settings._callback_manager, Settings._prompt_helper = before
+        urls = dict.fromkeys(("OPENAI_BASE_URL", "OPENAI_API_BASE"), server.url)
+        yield {**os.environ, **urls, "OPENAI_API_KEY": "offline"}
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.name)
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_python_on_the_page_runs_from_top_to_bottom(page: Path, service: Endpoint) -> None:
-    """Who copies the Python of a page, in its order, into an app with an index gets no error."""
-    index = VectorStoreIndex.from_documents(
-        load_documents(["reports"]), embed_model=service.embedding("text-embedding-3-small")
-    )
-    Settings.embed_model = service.embedding("text-embedding-3-small")
-    engine = index.as_query_engine(llm=service.llm("gpt-4.1"), similarity_top_k=2)
-    names: dict[str, Any] = {"__name__": "app", "index": index, "query_engine": engine, "questions": list(QUESTIONS)}
-
-    for number, code in enumerate(code_of(page, "python"), start=1):
-        exec(compile(code, f"{page.name} block {number}", "exec"), names)
-
-
-@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-def test_the_diff_on_the_first_screen_applies_and_runs(service: Endpoint) -> None:
-    """What the diff adds to an engine runs, and leaves an engine that answers."""
+def test_the_diff_and_the_python_of_the_readme_run(tmp_path: Path, environment: dict[str, str]) -> None:
+    """The diff of the first screen leaves an engine that answers, and all Python below it runs in its order."""
     (diff,) = code_of(README, "diff")
     after = "\n".join(line[1:] for line in diff.splitlines() if not line.startswith("-"))
-    Settings.embed_model = service.embedding("text-embedding-3-small")
-    names: dict[str, Any] = {"index": VectorStoreIndex.from_documents(load_documents(["reports"])), "__name__": "app"}
+    asking = f"print(engine.query({QUESTIONS[0]!r}))"
 
-    exec(compile(after, "the diff", "exec"), names)
+    done = run_python([SETUP, after, asking, *code_of(README, "python")], tmp_path, environment)
 
-    assert "questions" in names["result"].comparison.verdict
-    assert str(names["engine"].query(QUESTIONS[0]))
+    assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
+    verdict, answer = done.stdout.splitlines()[:2]
+    assert "on 40 questions" in verdict.lower()
+    assert answer
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in DOCS if "```python" in page.read_text("utf-8")], ids=lambda page: page.name
+)
+def test_python_of_the_docs_runs(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    """Who copies the Python of a page, in its order, into an app with an index gets no error."""
+    done = run_python([SETUP, *code_of(page, "python")], tmp_path, environment)
+
+    assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
 
 
 def test_question_files_are_read_as_the_readme_says(tmp_path: Path) -> None:
@@ -240,6 +244,16 @@ def test_pictures_are_small(name: str) -> None:
 def code_of(page: Path, kind: str) -> list[str]:
     """The fenced blocks of one kind."""
     return [body for found, body in FENCED.findall(page.read_text(encoding="utf-8")) if found == kind]
+
+
+def run_python(blocks: Sequence[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run blocks of code as one script, in a process and a folder of its own."""
+    script = folder / "app.py"
+    script.write_text("\n".join(blocks), encoding="utf-8")
+    command = [sys.executable, str(script)]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def without_comments(code: str) -> str:

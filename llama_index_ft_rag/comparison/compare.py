@@ -136,6 +136,7 @@ def compare(
     candidate: str = "tuned",
     teacher: str = "teacher",
     controls: Collection[str] = ("always-refuse",),
+    questions: Mapping[str, str] | None = None,
     sources: Mapping[str, str | None] | None = None,
     clusters: Mapping[str, str | None] | None = None,
     labels: Mapping[str, str] | None = None,
@@ -153,6 +154,8 @@ def compare(
         candidate: The arm that the verdict is about.
         teacher: The arm whose answers the others should agree with; need not be there.
         controls: Arms shown in the tables and not tested against base.
+        questions: All questions of the evaluation, texts by id, those among them that nobody was asked yet;
+            without it the evaluation is what at least one arm was asked.
         sources: Where a question comes from, by question id; shown beside it.
         clusters: Which passage a question was made from, by question id; questions that share one are not
             independent, and a note says so.
@@ -168,7 +171,7 @@ def compare(
     """
     if base == candidate:
         raise ConfigurationError(f"base and candidate are both {base!r}: name two different arms")
-    table = SideBySide(answers, scores, teacher=teacher, offline=offline)
+    table = SideBySide(answers, scores, teacher=teacher, offline=offline, questions=questions)
     pairs = _pairs(table.arms, base, candidate, teacher, controls)
     money = [arm_money(arm, answers.get(arm, ()), price=(prices or {}).get(arm), offline=offline) for arm in table.arms]
     return Comparison(
@@ -273,11 +276,12 @@ def _judges(table: SideBySide) -> dict[str, list[str]]:
 
 def _notes(table: SideBySide, clusters: Mapping[str, str | None]) -> list[str]:
     notes = []
-    places = {clusters.get(question) for question in table.questions} - {None}
-    if places and len(places) < len(table.questions):
-        from_where = "1 passage" if len(places) == 1 else f"{len(places)} passages"
+    known = [place for place in (clusters.get(question) for question in table.questions) if place is not None]
+    places = len(set(known))
+    if places < len(known):
+        which = f"{len(known)} of the {len(table.questions)}" if len(known) < len(table.questions) else f"The {len(known)}"
         notes.append(
-            f"The {len(table.questions)} questions come from {from_where}; the intervals treat them"
+            f"{which} questions come from {'1 passage' if places == 1 else f'{places} passages'}; the intervals treat them"
             " as independent and are a little too narrow."
         )
     if any(len(judges) > 1 for judges in _judges(table).values()):

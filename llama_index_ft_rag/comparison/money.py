@@ -25,7 +25,7 @@ class ArmMoney:
     arm: str
     model: str | None
     questions: int
-    """Answers that came with a count of tokens; the other numbers are about these."""
+    """Answers whose every call came with both counts of tokens; the other numbers are about these."""
     usage: Usage
     """Sum over them."""
     prompt_tokens_per_question: float | None
@@ -52,7 +52,7 @@ class BreakEven:
 
 def arm_money(arm: str, answers: Sequence[Answer], *, price: Price | None = None, offline: bool = False) -> ArmMoney:
     """Add up what an arm used; the price comes from the catalog unless one is passed."""
-    counted = [answer for answer in answers if _has_tokens(answer.usage)]
+    counted = [answer for answer in answers if _has_tokens(answer)]
     usage = sum((answer.usage for answer in counted), Usage())
     model = next((answer.model for answer in answers if answer.model), None)
     price = None if offline else price or _catalog_price(model)
@@ -99,8 +99,10 @@ def _price_state(usd: float | None, *, counted: bool, offline: bool) -> PriceSta
     return "priced" if usd is not None else "no price known"
 
 
-def _has_tokens(usage: Usage) -> bool:
-    return usage.prompt_tokens is not None or usage.completion_tokens is not None
+def _has_tokens(answer: Answer) -> bool:
+    # A call that reported nothing adds nothing to the answer's sum, which would make the arm look cheap.
+    reported = [answer.usage, *(call.usage for call in answer.calls)]
+    return all(usage.prompt_tokens is not None and usage.completion_tokens is not None for usage in reported)
 
 
 def _per_question(tokens: int | None, questions: int) -> float | None:

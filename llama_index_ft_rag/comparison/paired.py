@@ -28,6 +28,8 @@ _TIE = 1e-9
 """Differences below this are rounding, not wins or losses; a spread below it is no spread."""
 _RESAMPLES = 2**14
 """Up to 14 untied questions all sign flips are counted; beyond that this many are drawn, seeded."""
+_VALUES_AT_ONCE = 2_000_000
+"""Sign-flipped differences held in memory at once; how they are cut into batches does not change the draw."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +157,7 @@ def _sign_flip_p(differences: Sequence[float], seed: int) -> float:
         permutation_type="samples",
         vectorized=True,
         n_resamples=_RESAMPLES,
+        batch=max(1, _VALUES_AT_ONCE // len(untied)),
         random_state=seed,
     )
     return float(result.pvalue)

@@ -57,14 +57,16 @@ class SideBySide:
         *,
         teacher: str = "teacher",
         offline: bool = False,
+        questions: Mapping[str, str] | None = None,
     ) -> None:
         self.teacher = teacher
         self.offline = offline
         self.arms = list(dict.fromkeys([*answers, *scores]))
         self.answers = {arm: {row.question_id: row for row in answers.get(arm, ())} for arm in self.arms}
         self.scores = {arm: per_question(scores.get(arm, ())) for arm in self.arms}
-        self.questions = {row.question_id: row.question for rows in answers.values() for row in rows}
-        """Texts by id, over all arms."""
+        asked = {row.question_id: row.question for rows in answers.values() for row in rows}
+        self.questions = {**(questions or {}), **asked}
+        """Texts by id: those of the evaluation, and what any arm was asked."""
         for found in (found for arm in self.arms for found in self.scores[arm].values()):
             self.questions.update({question: "" for question in found if question not in self.questions})
         self.texts = {

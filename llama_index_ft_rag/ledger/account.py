@@ -55,6 +55,9 @@ _IRRELEVANT_SETTINGS = frozenset(
     }
 )
 
+# What an API error comes from when no connection was had: the request never left this machine.
+_NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
+
 
 class RepeatNumbers:
     """Numbers 0, 1, 2, ... for each identical request; a number given back is the next one out."""
@@ -85,6 +88,8 @@ class Entry:
 
     def __init__(self, stored: StoredAnswer | None) -> None:
         self.stored = stored
+        self.has_begun = False
+        """Whether a part of the answer came in: it is charged, whatever becomes of the rest."""
         self.answer: ChatResponse | CompletionResponse | None = None
 
     def keep(self, answer: ChatResponse | CompletionResponse | None) -> None:
@@ -123,7 +128,8 @@ class Account:
             yield entry
         except BaseException as exc:
             self.repeats.give_back(request_hash, repeat)
-            self.store.fail([row_id], state=state_after(exc), error=type(exc).__name__)
+            state: CallState = "possibly charged" if entry.has_begun else state_after(exc)
+            self.store.fail([row_id], state=state, error=type(exc).__name__)
             raise
         if entry.answer is None:
             self.repeats.give_back(request_hash, repeat)
@@ -135,8 +141,11 @@ class Account:
 
 def state_after(error: BaseException) -> CallState:
     """Whether a call that ended like this can have been charged without our seeing an answer."""
-    interrupted = not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError)
-    return "possibly charged" if interrupted or isinstance(error, openai.APITimeoutError) else "failed"
+    if not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError):
+        return "possibly charged"
+    # By name: the classes are httpx's or httpx2's, as the installed openai has it.
+    was_sent = isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ not in _NEVER_SENT
+    return "possibly charged" if was_sent else "failed"
 
 
 def chat_request(messages: Sequence[ChatMessage], *, settings: Mapping[str, Any]) -> str:

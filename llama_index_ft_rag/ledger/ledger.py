@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import urlsplit, urlunsplit
 
 from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
@@ -82,4 +83,6 @@ class Ledger:
 
 
 def _address_of(model: LLM | BaseEmbedding) -> str:
-    return str(getattr(model, "api_base", None) or "")
+    parts = urlsplit(str(getattr(model, "api_base", None) or ""))
+    # Some proxies take the key as user:password@ or as a query; the address is written into the ledger.
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

@@ -157,6 +157,7 @@ def _chunks(
             last = None
             with closing(stream):
                 for last in stream:
+                    entry.has_begun = True
                     yield last
             entry.keep(last)
 
@@ -183,6 +184,7 @@ def _achunks(
             last = None
             async with aclosing(stream):
                 async for last in stream:
+                    entry.has_begun = True
                     yield last
             entry.keep(last)
 

@@ -8,7 +8,7 @@ Modules in their order: `judge` (a LlamaIndex LLM asked for JSON), `ragas_librar
 from llama_index_ft_rag.scoring.evaluation import EvaluationScores, aevaluate, evaluate
 from llama_index_ft_rag.scoring.evaluator import RagasEvaluationResult, RagasEvaluator
 from llama_index_ft_rag.scoring.ragas_metrics import METRIC_NAMES, MetricName, Statement
-from llama_index_ft_rag.scoring.scores import ScorableAnswer, Score, read_scores, score_answers
+from llama_index_ft_rag.scoring.scores import ScorableAnswer, Score, current_scores, read_scores, score_answers
 
 __all__ = [
     "METRIC_NAMES",
@@ -20,6 +20,7 @@ __all__ = [
     "Score",
     "Statement",
     "aevaluate",
+    "current_scores",
     "evaluate",
     "read_scores",
     "score_answers",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from llama_index.core.llms import LLM
 from llama_index.core.prompts import BasePromptTemplate, PromptTemplate
 from pydantic import Field
 
+from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.errors import ScoringError
 from llama_index_ft_rag.examples import Usage
 from llama_index_ft_rag.scoring.judge import JudgeLog
@@ -27,7 +27,6 @@ from llama_index_ft_rag.scoring.ragas_metrics import METRIC_NAMES, Measurement, 
 logger = logging.getLogger(__name__)
 
 _MAX_REASON = 300
-_SECRET = re.compile(r"\b(sk|key|api)-[\w*.-]{6,}")
 
 
 class RagasEvaluationResult(EvaluationResult):
@@ -175,7 +174,7 @@ class RagasEvaluator(BaseEvaluator):
             return _Failure(reason=str(exc))
         except Exception as exc:  # noqa: BLE001 - one failed evaluation must not lose the batch
             logger.warning("%s could not be scored: %s", self.metric, type(exc).__name__)
-            text = _SECRET.sub(r"\1-...", str(exc))[:_MAX_REASON]
+            text = without_keys(str(exc))[:_MAX_REASON]
             return _Failure(reason=f"{type(exc).__name__}: {text}" if text else type(exc).__name__, retry=True)
 
     def _missing(self, inputs: Mapping[str, Any]) -> str | None:

@@ -19,7 +19,7 @@ from llama_index.core.llms import LLM
 from pydantic import BaseModel, ValidationError
 
 from llama_index_ft_rag.concurrency import run_sync
-from llama_index_ft_rag.errors import ScoringError
+from llama_index_ft_rag.errors import UnusableReplyError
 from llama_index_ft_rag.examples import Usage
 from llama_index_ft_rag.recording.messages import finish_reason_of, usage_of
 
@@ -35,10 +35,6 @@ _MAX_VALUES = 50
 _MAX_QUOTED = 4000
 _JSON_START = re.compile(r"[{\[]")
 _REASONING = re.compile(r"<think>.*?</think>", re.DOTALL)
-
-
-class UnusableReplyError(ScoringError):
-    """The judge answered, but its reply is not what the prompt asked for."""
 
 
 @dataclass(kw_only=True)

@@ -32,6 +32,7 @@ __all__ = [
     "RagasEvaluator",
     "ScorableAnswer",
     "Score",
+    "current_scores",
     "read_scores",
     "score_answers",
 ]
@@ -144,6 +145,17 @@ def read_scores(path: Path) -> list[Score]:
             continue
         latest[_key(score)] = score
     return list(latest.values())
+
+
+def current_scores(scores: Sequence[Score], answers: Sequence[ScorableAnswer]) -> list[Score]:
+    """Only the scores of these very answers, by the judge that scored last in each metric.
+
+    A journal keeps what an earlier answer, or a judge of another version, was given; it is not mixed with the rest.
+    """
+    hashes = {answer.question_id: _answer_hash(answer) for answer in answers}
+    fitting = [score for score in scores if score.answer_hash in ("", hashes.get(score.question_id))]
+    judges = {score.metric: score.judge for score in fitting}
+    return [score for score in fitting if score.question_id in hashes and score.judge == judges[score.metric]]
 
 
 _Key = tuple[str, str, str, int, str, str]
