@@ -88,6 +88,11 @@ def family(model: str) -> str:
 
 
 @lru_cache(maxsize=512)
+def is_offline_model(model: str) -> bool:
+    """Whether a model, tuned or not, is one of the offline backend's toys, which nobody is charged for."""
+    return family(model).startswith("offline-")
+
+
 def model_facts(model: str) -> ModelFacts:
     """Look up what is known of a model; for an unknown one, its probable encoding and nothing else."""
     catalog = _catalog()

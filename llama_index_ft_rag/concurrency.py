@@ -10,7 +10,7 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 In = TypeVar("In")
@@ -30,27 +30,29 @@ def run_sync(coroutine: Coroutine[Any, Any, Out]) -> Out:
     first ran on, and one that outlives its loop fails at the next call or complains when it is collected.
     An interrupt (Ctrl-C) cancels the coroutine, waits for its clean-up, and goes on to the caller.
     """
-    loop = _background_loop()
-    if _is_running_in_this_thread(loop):
+    if _inside.get():
         return _run_on_new_thread(coroutine)
-    ended = threading.Event()
+    loop = _background_loop()
+    outcome: Future[Out] = Future()
+    tasks: list[asyncio.Task[Out]] = []
 
-    async def watched() -> Out:
-        try:
-            return await coroutine
-        finally:
-            ended.set()
+    def start() -> None:
+        _inside.set(True)
+        task = loop.create_task(coroutine)
+        task.add_done_callback(lambda done: _hand_over(done, outcome))
+        tasks.append(task)
 
-    # The loop's callbacks copy the caller's context, so tags and scopes set here hold inside.
-    future = asyncio.run_coroutine_threadsafe(watched(), loop)
+    loop.call_soon_threadsafe(start)  # in a copy of the caller's context, so that its tags and scopes hold inside
     try:
-        return future.result()
+        return outcome.result()
     except KeyboardInterrupt:
-        future.cancel()
-        ended.wait(CLEAN_UP_SECONDS)
+        loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
+        wait([outcome], timeout=CLEAN_UP_SECONDS)
         raise
 
 
+# Set for everything that runs on our loop, threads started from there included: it must not wait for the loop.
+_inside: contextvars.ContextVar[bool] = contextvars.ContextVar("ft_rag_inside_loop", default=False)
 _loop: asyncio.AbstractEventLoop | None = None
 _loop_lock = threading.Lock()
 
@@ -60,19 +62,28 @@ def _background_loop() -> asyncio.AbstractEventLoop:
     with _loop_lock:
         if _loop is None:
             _loop = asyncio.new_event_loop()
-            threading.Thread(target=_loop.run_forever, name="ft-rag-loop", daemon=True).start()
+            threading.Thread(target=_run_for_ever, args=(_loop,), name="ft-rag-loop", daemon=True).start()
         return _loop
 
 
-def _is_running_in_this_thread(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
+def _run_for_ever(loop: asyncio.AbstractEventLoop) -> None:
+    while True:
+        try:
+            loop.run_forever()
+        except (KeyboardInterrupt, SystemExit):
+            continue  # raised by a task, which keeps it and hands it over; others still need the loop
+
+
+def _hand_over(task: asyncio.Task[Out], outcome: Future[Out]) -> None:
+    if task.cancelled():
+        outcome.set_exception(CancelledError())
+    elif (error := task.exception()) is not None:
+        outcome.set_exception(error)
+    else:
+        outcome.set_result(task.result())
 
 
 def _run_on_new_thread(coroutine: Coroutine[Any, Any, Out]) -> Out:
-    """Called from inside our own loop, by synchronous code that it runs: the loop cannot wait for itself."""
     context = contextvars.copy_context()
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="ft-rag-nested") as pool:
         return pool.submit(context.run, asyncio.run, coroutine).result()

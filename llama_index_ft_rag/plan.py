@@ -22,12 +22,12 @@ from llama_index_ft_rag.documents import load_documents
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.engines import EngineFactory, as_engine_factory
 from llama_index_ft_rag.errors import ConfigurationError, QuestionError
-from llama_index_ft_rag.offline import EMBEDDING_MODEL, TUNABLE_MODEL, OfflineBackend
 from llama_index_ft_rag.questions import Question, read_questions
+from llama_index_ft_rag.questions.wording import folded
 
 OFFLINE_MODELS = {"teacher": "offline-teacher", "student": "offline-student", "judge": "offline-judge"}
 
-_TOYS = {**OFFLINE_MODELS, "embedding": EMBEDDING_MODEL}
+_TOYS = {**OFFLINE_MODELS, "embedding": "offline-embedding"}
 
 QuestionSource = int | str | Path | Sequence[str]
 """How many to generate, a file to read, or the questions themselves."""
@@ -207,7 +207,7 @@ def _judge_role(judge: str | LLM | None, judge_endpoint: Endpoint, teacher: Role
 
 def _refuse_unknown_toy(role: str, model: str, endpoint: Endpoint) -> None:
     """Refuse a model that the built-in backend does not have; one with a responder of its own may have any."""
-    if not endpoint.is_offline or isinstance(endpoint.offline, OfflineBackend):
+    if not isinstance(endpoint.offline, Path):
         return
     known = {*OFFLINE_MODELS.values()} if role in ("teacher", "judge") else {_TOYS[role]}
     if model not in known and not (role != "embedding" and _is_toy(model)):
@@ -217,7 +217,7 @@ def _refuse_unknown_toy(role: str, model: str, endpoint: Endpoint) -> None:
 
 
 def _is_toy(model: str) -> bool:
-    return model in _TOYS.values() or model.startswith(f"ft:{TUNABLE_MODEL}:")
+    return model in _TOYS.values() or model.startswith(f"ft:{OFFLINE_MODELS['student']}:")
 
 
 def _embedding_name(embed_model: str | BaseEmbedding | None, endpoint: Endpoint) -> str:
@@ -238,11 +238,25 @@ def _question_sources(
     questions: Sequence[Question] | None, train: QuestionSource, evaluation: QuestionSource
 ) -> tuple[int | tuple[Question, ...], int | tuple[Question, ...]]:
     if questions is not None:
-        return (
-            tuple(question for question in questions if question.split == "train"),
-            tuple(question for question in questions if question.split == "eval"),
+        given = [tuple(question for question in questions if question.split == split) for split in ("train", "eval")]
+        _refuse_overlap(given[0], given[1])
+        return given[0], given[1]
+    trained, evaluated = _question_source(train, "train"), _question_source(evaluation, "eval")
+    _refuse_overlap(trained, evaluated)
+    return trained, evaluated
+
+
+def _refuse_overlap(train: int | tuple[Question, ...], evaluation: int | tuple[Question, ...]) -> None:
+    """A question that was trained on measures memory, not skill."""
+    if isinstance(train, int) or isinstance(evaluation, int):
+        return
+    trained = {folded(question.text) for question in train}
+    both = [question.text for question in evaluation if folded(question.text) in trained]
+    if both:
+        raise QuestionError(
+            f"{len(both)} questions are both trained and evaluated on, such as {both[0]!r}: "
+            "take them out of one of the two sets"
         )
-    return _question_source(train, "train"), _question_source(evaluation, "eval")
 
 
 def _question_source(source: QuestionSource, split: Any) -> int | tuple[Question, ...]:
@@ -252,7 +266,8 @@ def _question_source(source: QuestionSource, split: Any) -> int | tuple[Question
         return source
     if isinstance(source, (str, Path)):
         return tuple(read_questions(source, split=split))
-    return tuple(Question.make(text, split=split) for text in source)
+    made = [Question.make(text, split=split) for text in source]
+    return tuple({question.id: question for question in made}.values())  # the same question twice is one
 
 
 def _engine_name(engine: object) -> str | None:

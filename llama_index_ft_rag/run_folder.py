@@ -81,6 +81,14 @@ class RunFolder:
             self._record["facts"][key] = value
             self._save()
 
+    def forget(self, *keys: str) -> None:
+        """Drop facts that no longer hold."""
+        known = [key for key in keys if key in self._record["facts"]]
+        for key in known:
+            del self._record["facts"][key]
+        if known:
+            self._save()
+
     @property
     def facts(self) -> Mapping[str, Any]:
         """The facts noted so far."""

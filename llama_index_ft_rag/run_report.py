@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_index_ft_rag.answering import Answer, read_answers
-from llama_index_ft_rag.catalog import training_cost_usd, tuned_price
+from llama_index_ft_rag.catalog import is_offline_model, training_cost_usd, tuned_price
 from llama_index_ft_rag.comparison import Comparison, compare
 from llama_index_ft_rag.errors import RunFolderError
 from llama_index_ft_rag.offline import OFFLINE_URL
@@ -45,7 +45,7 @@ def report_of_run(folder: str | Path) -> Report:
     asked = {question.id: question for question in questions if question.split == "eval"}
     job = JobFacts(**{**run["facts"]["job"], "loss": _loss_points(run["facts"]["job"].get("loss", ()))})
     offline = _is_offline(run)
-    comparison = _comparison(path, asked, seed=run["identity"]["seed"], training_usd=job.training_usd, offline=offline)
+    comparison = _comparison(path, run, asked, training_usd=job.training_usd, offline=offline)
     return Report(comparison=comparison, run=_run_facts(run, questions, job, offline=offline))
 
 
@@ -79,7 +79,7 @@ def job_facts(job: Any, events: Sequence[Any]) -> dict[str, Any]:
 
 
 def _comparison(
-    path: Path, asked: Mapping[str, Question], *, seed: int, training_usd: float | None, offline: bool
+    path: Path, run: Mapping[str, Any], asked: Mapping[str, Question], *, training_usd: float | None, offline: bool
 ) -> Comparison | None:
     answers: dict[str, list[Answer]] = {}
     scores: dict[str, list[Score]] = {}
@@ -98,7 +98,8 @@ def _comparison(
         clusters={question.id: question.node_id for question in asked.values()},
         training_usd=training_usd,
         offline=offline,
-        seed=seed,
+        free_arms=_free_arms(run),
+        seed=run["identity"]["seed"],
     )
 
 
@@ -136,12 +137,24 @@ def _run_facts(run: Mapping[str, Any], questions: Sequence[Question], job: JobFa
 
 def _is_offline(run: Mapping[str, Any]) -> bool:
     """Whether toy models took part: by their names, which a server keeps, or by the backend in this process."""
+    settings = run["settings"]
+    others = {settings["judge"]: settings["judge_endpoint"], settings["embedding"]: None}
+    return len(_free_arms(run)) > 1 or any(_is_free(model, place) for model, place in others.items())
+
+
+def _free_arms(run: Mapping[str, Any]) -> list[str]:
+    """The arms answered by toy models, which nobody is charged for; the control asks no model at all."""
     settings, facts = run["settings"], run["facts"]
     teacher, _, teacher_endpoint = run["identity"]["teacher"].partition(" at ")
-    models = (teacher, settings["student"], settings["judge"], settings["embedding"], facts.get("tuned_model"))
-    places = (teacher_endpoint, settings["student_endpoint"], settings["judge_endpoint"])
-    is_toy = any(str(model).removeprefix("ft:").startswith("offline-") for model in models)
-    return is_toy or OFFLINE_URL in places or bool(facts.get("training_offline"))
+    tuned = facts.get("tuned_model") or settings["student"]
+    student_is_free = _is_free(settings["student"], settings["student_endpoint"]) or _is_free(tuned, None)
+    student_is_free = student_is_free or bool(facts.get("training_offline"))
+    teacher_is_free = _is_free(teacher, teacher_endpoint)
+    return [CONTROL, *(("base", "tuned") if student_is_free else ()), *(("teacher",) if teacher_is_free else ())]
+
+
+def _is_free(model: str, endpoint: str | None) -> bool:
+    return is_offline_model(model) or endpoint == OFFLINE_URL
 
 
 def _loss_points(points: Sequence[Mapping[str, Any]]) -> list[LossPoint]:

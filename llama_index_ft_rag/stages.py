@@ -138,10 +138,18 @@ class Stages:
             sleep=self._pause,
             make_llm=plan.training_endpoint.llm,
         )
+        # What an earlier job left is not this one's: a run killed from here on has no tuned model.
+        examples = self.folder.file("examples.jsonl").read_text(encoding="utf-8")
+        trained_for = [examples, plan.student.model, plan.student.endpoint, dict(plan.hyperparameters)]
+        if self.folder.facts.get("trained_for") != fingerprint_of(trained_for):
+            self.folder.forget("job", "tuned_model", "trained_for")
         with self._stage("training", total=1):
             trainer.finetune()
             job = trainer.wait()
             tuned = trainer.get_finetuned_model()
+        self._begin_arm("answers", "base", {"model": plan.student.model})
+        self._begin_arm("answers", "tuned", {"model": job.fine_tuned_model})
+        self.folder.note("trained_for", fingerprint_of(trained_for))
         self.folder.note("job", job_facts(job, trainer.events()))
         self.folder.note("tuned_model", job.fine_tuned_model)
         self.folder.note("training_endpoint", plan.training_endpoint.base_url)
@@ -168,8 +176,6 @@ class Stages:
         asked = [question for question in questions if question.split == "eval"]
         answers: dict[str, list[Answer]] = {}
         for arm, role in arms.items():
-            if arm != "teacher":  # its answers to the training questions lie in the same journal
-                self._begin_arm("answers", arm, {"model": role.model})
             answers[arm] = await self._answer(arm, role, asked, stage=f"{arm} answers")
         answers[CONTROL] = refuse(answers["teacher"], arm=CONTROL)
         write_rows(
@@ -236,7 +242,7 @@ class Stages:
     async def _score(self, arm: str, answers: Sequence[Answer]) -> None:
         judge = self.plan.judge
         texts = [(answer.question_id, answer.text) for answer in answers]
-        self._begin_arm("scores", arm, {"judge": judge.model, "answers": texts})
+        self._begin_arm("scores", arm, {"judge": [judge.model, judge.endpoint], "answers": texts})
         with self._stage(f"{arm} scores", total=len(answers) * len(METRICS)) as on_progress:
             await score_answers(
                 answers,

@@ -32,7 +32,7 @@ def make_private_folder(path: Path) -> Path:
             pass
     except OSError as exc:
         raise RunFolderError(
-            f"{path}: this folder cannot be written ({exc.strerror}); choose another one with --out"
+            f"{path}: this folder cannot be written ({exc.strerror}); choose another folder (--out on the command line)"
         ) from exc
     return path
 
@@ -75,7 +75,8 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
             stream.seek(size - 1)
             if stream.read(1) != b"\n":
                 data = b"\n" + data  # seals off the line that a killed process tore
-        stream.write(data)
+        if stream.write(data) != len(data):
+            raise RunFolderError(f"{path}: the disk is full; make room, and the same command continues")
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -294,3 +294,24 @@ def test_a_comparison_is_json() -> None:
         "statements": [],
     }
     assert found["money"][0]["usage"] == {"prompt_tokens": 100, "completion_tokens": 10}
+
+
+def test_passages_are_counted_over_the_questions_that_have_one() -> None:
+    """A question of the user's own comes from no passage; it does not make the others dependent."""
+    given = {"base": answers("base", ["a", "b", "c"])}
+    apart = compare(given, {}, clusters={"q0": "node 1", "q1": "node 2"})
+    together = compare(given, {}, clusters={"q0": "node 1", "q1": "node 1"})
+
+    assert apart.notes == []
+    assert together.notes == [
+        "2 of the 3 questions come from 1 passage; the intervals treat them as independent and are a little too narrow."
+    ]
+
+
+def test_questions_nobody_was_asked_yet_count_as_planned() -> None:
+    """A run stopped half-way does not pass for a small one."""
+    comparison = compare(
+        {arm: answers(arm, ["a"]) for arm in ("base", "tuned")}, {}, questions={"q0": "Question 0?", "q1": "Why?"}
+    )
+
+    assert (comparison.planned, [row.question for row in comparison.rows]) == (2, ["Question 0?", "Why?"])

@@ -88,6 +88,27 @@ def test_a_synchronous_call_from_inside_our_own_loop_works():
     assert run_sync(outer()) == 8
 
 
+def test_an_exit_inside_reaches_the_caller_and_the_next_call_works():
+    """A user's engine that calls sys.exit() does not leave later calls waiting for ever."""
+
+    async def leave():
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        run_sync(leave())
+
+    assert run_sync(_double(2)) == 4
+
+
+def test_a_synchronous_call_from_a_thread_of_ours_works():
+    """Code that runs on a worker thread of our loop may call a synchronous function of ours."""
+
+    async def outer():
+        return await asyncio.to_thread(lambda: run_sync(_double(5)))
+
+    assert run_sync(outer()) == 10
+
+
 def test_scopes_of_the_caller_hold_inside():
     """Context variables set by the caller are seen by the coroutine."""
     scope = contextvars.ContextVar("scope", default="none")

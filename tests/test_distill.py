@@ -277,6 +277,30 @@ def test_more_questions_in_the_same_folder_continue(tmp_path):
     assert result.llm.metadata.model_name.startswith("ft:")
 
 
+def test_another_student_setting_is_another_job_and_the_old_model_is_not_shown(tmp_path):
+    """A run stopped after its settings changed has no tuned model yet, rather than the one before."""
+    document = write_report(tmp_path / "report.md")
+    settings = {"documents": document, "backend": "offline", "out": tmp_path / "run", "train_questions": 14}
+    before = distill(**settings, eval_questions=2)
+
+    class Stopped(Exception):
+        pass
+
+    def stop(stage, done, total):
+        if stage == "training":
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        distill(**settings, eval_questions=2, hyperparameters={"n_epochs": 1}, on_stage=stop)
+    with pytest.raises(JobNotReadyError):
+        load_tuned_llm(tmp_path / "run")
+    after = distill(**settings, eval_questions=2, hyperparameters={"n_epochs": 1})
+
+    models = {row["model"] for row in rows(tmp_path / "run" / "answers-tuned.jsonl")}
+    assert models == {after.llm.metadata.model_name}
+    assert after.llm.metadata.model_name != before.llm.metadata.model_name
+
+
 def test_more_evaluation_questions_keep_the_job(tmp_path):
     """Asking more to evaluate on, as the verdict advises, trains nothing anew and mixes no passages."""
     document = write_report(tmp_path / "report.md")
@@ -310,6 +334,11 @@ def test_an_unfinished_run_has_no_tuned_model_to_load(tmp_path):
         ({}, ConfigurationError, "neither an engine nor documents"),
         ({"backend": "azure"}, ConfigurationError, "backend 'azure': pass 'openai' or 'offline'"),
         ({"build_engine": lambda llm: None, "train_questions": -1}, ConfigurationError, "-1 is negative"),
+        (
+            {"documents": "x", "train_questions": ["Who leads?"], "eval_questions": ["who leads"]},
+            QuestionError,
+            "1 questions are both trained and evaluated on, such as 'who leads'",
+        ),
         ({"build_engine": lambda llm: None, "train_questions": 0}, QuestionError, "no training questions"),
         ({"build_engine": lambda llm: None}, EngineError, "returned NoneType, not a query engine"),
         ({"build_engine": lambda llm: Canned()}, QuestionError, "there are no documents to make questions from"),

@@ -4,7 +4,7 @@ import pytest
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.openai_like import OpenAILike
 
-from llama_index_ft_rag.endpoints import Endpoint
+from llama_index_ft_rag.endpoints import Endpoint, without_keys
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline import OfflineBackend
 from llama_index_ft_rag.offline.responder import ScriptedResponder
@@ -102,3 +102,10 @@ def test_one_state_folder_has_one_backend_in_a_process(tmp_path):
     second = Endpoint.for_offline(tmp_path / "offline").llm("offline-teacher")
 
     assert str(first.complete("hi")) == str(second.complete("hi"))
+
+
+def test_a_key_that_a_service_quotes_is_blotted_out():
+    """Errors are kept in journals and shown in reports."""
+    text = without_keys("Incorrect API key provided: sk-proj-0123456789abcdef. See the docs.")
+
+    assert text == "Incorrect API key provided: sk-... See the docs."

@@ -552,10 +552,11 @@ def test_wait_returns_the_finished_job_and_reports_each_status_once(service: Ser
 
 
 @pytest.mark.parametrize(
-    ("timeout", "poll_interval", "naps"), [
+    ("timeout", "poll_interval", "naps"),
+    [
         (50.0, 20.0, [1.0, 2.0, 4.0, 8.0, 16.0, 19.0]),
         (None, 3600.0, [2.0**power for power in range(12)] + [3600.0] * 22 + [3105.0]),
-    ]
+    ],
 )
 def test_wait_ends_at_its_deadline(
     data_path: Path, timeout: float | None, poll_interval: float, naps: list[float]

@@ -651,3 +651,55 @@ def test_a_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     """The message names the path."""
     with pytest.raises(RunFolderError, match="the ledger cannot be used"):
         Ledger(tmp_path)
+
+
+class Cut(CustomLLM):
+    """Breaks off in the middle of a stream, or before it."""
+
+    after: int = 0
+    cause: str = "ReadError"
+
+    @property
+    def metadata(self) -> LLMMetadata:
+        return LLMMetadata(model_name="cut")
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
+        raise openai.APIConnectionError(request=None) from type(self.cause, (Exception,), {})()
+
+    @llm_completion_callback()
+    def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Iterator[CompletionResponse]:
+        def chunks() -> Iterator[CompletionResponse]:
+            yield from [CompletionResponse(text="a", delta="a")] * self.after
+            raise ValueError("cut")
+
+        return chunks()
+
+
+@pytest.mark.parametrize(("cause", "doubt"), [("ReadError", 1), ("RemoteProtocolError", 1), ("ConnectError", 0)])
+def test_a_connection_lost_after_sending_may_have_been_charged(ledger: Ledger, cause: str, doubt: int) -> None:
+    """Only a request that found no connection was certainly free."""
+    with pytest.raises(openai.APIConnectionError):
+        ledger.wrap(Cut(cause=cause), stage="answers").complete("Why?")
+
+    assert (total(ledger).possibly_charged, total(ledger).failed) == (doubt, 1 - doubt)
+
+
+@pytest.mark.parametrize(("after", "doubt"), [(1, 1), (0, 0)])
+def test_a_stream_that_breaks_off_may_have_been_charged(ledger: Ledger, after: int, doubt: int) -> None:
+    """What had begun to come in costs something, whatever the error is called."""
+    with pytest.raises(ValueError, match="cut"):
+        list(ledger.wrap(Cut(after=after), stage="answers").stream_complete("Why?"))
+
+    assert (total(ledger).possibly_charged, total(ledger).failed) == (doubt, 1 - doubt)
+
+
+def test_a_key_in_an_address_is_not_written_down(path: Path) -> None:
+    """Some proxies take it as user:password@ or as a query."""
+    llm = OpenAILike(model="m", api_base="http://me:pass-word@127.0.0.1:1/v1?key=pass-word", api_key="k", max_retries=0)
+    with Ledger(path) as ledger, pytest.raises(openai.APIConnectionError):
+        ledger.wrap(llm, stage="answers").complete("Why?")
+    with sqlite3.connect(path) as database:
+        found = database.execute("SELECT endpoint FROM calls").fetchall()
+
+    assert found == [("http://127.0.0.1:1/v1",)]

@@ -5,9 +5,10 @@ from arms import answer, answers
 
 from llama_index_ft_rag.catalog import Price
 from llama_index_ft_rag.comparison.money import ArmMoney, BreakEven, arm_money, break_even
-from llama_index_ft_rag.examples import Usage
+from llama_index_ft_rag.examples import TrainingExample, Usage
 
 PRICE = Price(input=2.0, output=8.0, source="a price list", as_of="2026-11-01")
+SILENT = TrainingExample(messages=[])
 
 
 def priced(arm: str, usd: float | None) -> ArmMoney:
@@ -99,3 +100,17 @@ def test_a_dearer_model_never_breaks_even() -> None:
 def test_break_even_needs_all_three_prices(new: float | None, old: float | None, training: float | None) -> None:
     """Where one is unknown there is no answer."""
     assert break_even(priced("tuned", new), priced("teacher", old), training_usd=training) is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"usage": Usage(prompt_tokens=100)},
+        {"calls": [TrainingExample(messages=[], usage=Usage(prompt_tokens=100, completion_tokens=10)), SILENT]},
+    ],
+)
+def test_half_a_count_does_not_make_an_arm_cheaper(fields: dict[str, object]) -> None:
+    """An answer of which a part was not counted, the output or a whole call, is left out."""
+    money = arm_money("tuned", [answer("tuned", 0), answer("tuned", 1, **fields)], price=PRICE)
+
+    assert (money.questions, money.usd_per_1000_questions) == (1, pytest.approx(0.28))

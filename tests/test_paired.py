@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import sys
+import tracemalloc
 
 import pytest
 
@@ -135,3 +137,22 @@ def test_scores_of_different_judges_are_not_compared() -> None:
 
     assert (row.verdict, row.n, row.difference) == ("not comparable", 0, None)
     assert adjust([row]) == [row]
+
+
+def test_many_questions_do_not_need_memory_without_end() -> None:
+    """16,384 sign flips of 1,000 differences at once would take a gigabyte and more; they are drawn in batches."""
+    tracemalloc.start()
+    try:
+        found = paired_difference(
+            {f"q{n}": 0.0 for n in range(1_000)},
+            {f"q{n}": math.sin(n) for n in range(1_000)},
+            metric="m",
+            base_arm="base",
+            arm_name="tuned",
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert found.verdict == "no difference shown"
+    assert peak < 300_000_000

@@ -83,3 +83,16 @@ def test_what_is_no_run_is_named(tmp_path, content, message):
 
     with pytest.raises(RunFolderError, match=message):
         read_run(tmp_path)
+
+
+def test_settings_changed_back_and_forth_lose_nothing(tmp_path):
+    """What was put aside before is never overwritten, whole folders such as the index included."""
+    with RunFolder(tmp_path / "run", identity=IDENTITY, settings={}) as folder:
+        for step, chunk_size in enumerate([512, 1024, 512, 1024]):
+            folder.begin("index", inputs=chunk_size, outputs=["index"])
+            folder.file("index").mkdir()
+            (folder.file("index") / "docstore.json").write_text(str(step))
+
+        kept = sorted(path.read_text() for path in folder.path.glob("superseded/*/index/docstore.json"))
+
+    assert kept == ["0", "1", "2"]

@@ -12,7 +12,7 @@ from judges import HANG, LetterEmbedding, RuleJudge
 
 from llama_index_ft_rag.answering import Answer
 from llama_index_ft_rag.examples import Usage
-from llama_index_ft_rag.scoring import RagasEvaluator, Score, read_scores, score_answers
+from llama_index_ft_rag.scoring import RagasEvaluator, Score, current_scores, read_scores, score_answers
 from llama_index_ft_rag.scoring.ragas_metrics import Statement
 
 REFUSAL = "The context does not provide this information."
@@ -216,3 +216,15 @@ class _BusyJudge(RuleJudge):
 
 def _supported() -> dict[str, Any]:
     return {"statements": [{"statement": "Rome is old", "reason": "", "verdict": 1}]}
+
+
+async def test_scores_of_an_earlier_answer_or_judge_are_left_behind(tmp_path: Path) -> None:
+    """A journal may hold both; what is compared belongs to the answers given, by the judge that scored last."""
+    journal = tmp_path / "scores.jsonl"
+    before, now = _answer(text="Rome is new."), _answer()
+    for given in (before, now):
+        await _score([given], RuleJudge(), journal=journal)
+    [first, second] = read_scores(journal)
+    by_old_judge = second.model_copy(update={"judge": "another"})
+
+    assert current_scores([first, by_old_judge, second], [now]) == [second]

@@ -82,5 +82,13 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     """The error says which folder and what to do."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(RunFolderError, match=r"file/run: this folder cannot be written .* with --out"):
+    with pytest.raises(RunFolderError, match=r"file/run: this folder cannot be written .* choose another folder"):
         make_private_folder(tmp_path / "file" / "run")
+
+
+def test_a_row_that_python_cannot_read_is_skipped(tmp_path):
+    """A number of a million digits or endless brackets cost one line, not the journal."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text('{"n": ' + "[" * 200_000 + '\n{"n": 1' + "0" * 5000 + '}\n{"n": 2}\n', encoding="utf-8")
+
+    assert list(read_rows(path))[-1] == {"n": 2}

@@ -143,6 +143,7 @@ def compare(
     prices: Mapping[str, Price] | None = None,
     training_usd: float | None = None,
     offline: bool = False,
+    free_arms: Collection[str] | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare arms that answered the same questions.
@@ -162,7 +163,8 @@ def compare(
         labels: How arms are called in front of people, by arm.
         prices: By arm, instead of the catalog's.
         training_usd: What the training cost, for the break-even count.
-        offline: Whether the offline backend answered and judged.
+        offline: Whether the offline backend answered or judged; the whole comparison is labelled so.
+        free_arms: Arms that nobody is charged for; all of them if `offline`, none if not.
         seed: Of the permutation test.
 
     Raises:
@@ -172,8 +174,11 @@ def compare(
     if base == candidate:
         raise ConfigurationError(f"base and candidate are both {base!r}: name two different arms")
     table = SideBySide(answers, scores, teacher=teacher, offline=offline, questions=questions)
+    free = (table.arms if offline else ()) if free_arms is None else free_arms
     pairs = _pairs(table.arms, base, candidate, teacher, controls)
-    money = [arm_money(arm, answers.get(arm, ()), price=(prices or {}).get(arm), offline=offline) for arm in table.arms]
+    money = [
+        arm_money(arm, answers.get(arm, ()), price=(prices or {}).get(arm), offline=arm in free) for arm in table.arms
+    ]
     return Comparison(
         base=base,
         candidate=candidate,
@@ -276,12 +281,14 @@ def _judges(table: SideBySide) -> dict[str, list[str]]:
 
 def _notes(table: SideBySide, clusters: Mapping[str, str | None]) -> list[str]:
     notes = []
-    known = [place for place in (clusters.get(question) for question in table.questions) if place is not None]
+    known = [place for place in map(clusters.get, table.questions) if place is not None]
     places = len(set(known))
     if places < len(known):
-        which = f"{len(known)} of the {len(table.questions)}" if len(known) < len(table.questions) else f"The {len(known)}"
+        total = len(table.questions)
+        which = f"The {total}" if len(known) == total else f"{len(known)} of the {total}"
+        from_where = "1 passage" if places == 1 else f"{places} passages"
         notes.append(
-            f"{which} questions come from {'1 passage' if places == 1 else f'{places} passages'}; the intervals treat them"
+            f"{which} questions come from {from_where}; the intervals treat them"
             " as independent and are a little too narrow."
         )
     if any(len(judges) > 1 for judges in _judges(table).values()):

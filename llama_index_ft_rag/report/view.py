@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llama_index_ft_rag.catalog import is_offline_model
 from llama_index_ft_rag.comparison import Comparison
 from llama_index_ft_rag.comparison.money import ArmMoney
 from llama_index_ft_rag.comparison.verdict import dollars, interval, metric_words, signed
@@ -133,7 +134,8 @@ def _cost_number(comparison: Comparison, money: ArmMoney) -> KeyNumber:
 
 
 def _money_lines(comparison: Comparison | None, run: RunFacts, *, offline: bool) -> list[str]:
-    if offline:
+    charged = [row for row in comparison.money if row.price != "offline: nothing is charged"] if comparison else []
+    if offline and not charged:
         return ["Offline: nothing is charged. Tokens are counted all the same.", *run.money_notes]
     training = _training_usd(comparison, run)
     lines = [] if training is None else [f"Training cost {dollars(training)}."]
@@ -162,7 +164,8 @@ def _training_facts(run: RunFacts, *, usd: float | None, offline: bool) -> list[
     counts = [("recorded examples", run.recorded), ("examples trained on", run.kept)]
     tokens = [("trained tokens", job.trained_tokens), ("estimated before upload", job.estimated_tokens)]
     loss = f"{job.loss[0].loss:.3f} to {job.loss[-1].loss:.3f} in {len(job.loss)} points" if job.loss else None
-    cost = "offline: nothing is charged" if offline else "no price known"
+    free = offline and is_offline_model(job.base_model or "")
+    cost = "offline: nothing is charged" if free else "no price known"
     values = [
         ("job", job.id),
         ("status", job.status),

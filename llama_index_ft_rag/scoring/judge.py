@@ -34,7 +34,7 @@ MAX_TRIES = 3
 _MAX_VALUES = 50
 _MAX_QUOTED = 4000
 _JSON_START = re.compile(r"[{\[]")
-_REASONING = re.compile(r"<think>.*?</think>", re.DOTALL)
+_REASONING_ENDS = "</think>"
 
 
 @dataclass(kw_only=True)
@@ -151,7 +151,7 @@ def read_reply(text: str, response_model: type[Reply]) -> Reply:
     problem = "there is no JSON object in it" if text.strip() else "it is empty"
     objects: list[Reply] = []
     lists: list[Reply] = []
-    for value in _json_values(_REASONING.sub("", text)):
+    for value in _json_values(text.rpartition(_REASONING_ENDS)[2]):
         fitting, misfit = _fit(value, response_model)
         problem = misfit or problem
         if fitting is not None:

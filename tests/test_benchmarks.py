@@ -1,0 +1,39 @@
+"""The scripts in benchmarks/ run and print what the documentation quotes."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+LOOP = Path(__file__).parents[1] / "benchmarks" / "loop.py"
+SMALL = ("--questions", "16", "--rounds", "1")
+FIELDS = {"name", "value", "unit", "peer", "peer_value", "ratio", "aim", "met"}
+
+
+def run_loop(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the script on its smallest input, without a long report."""
+    environment = {name: value for name, value in os.environ.items() if name != "FT_RAG_TEST_DATA"}
+    command = [sys.executable, str(LOOP), *SMALL, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="this platform does not tell the memory of a process")
+def test_the_loop_is_measured_in_one_object_of_rows():
+    """Every row has all fields; what was not measured is null, and the same seed gives the same result."""
+    process = run_loop("--json")
+    rows = {row["name"]: row for row in json.loads(process.stdout)["rows"]}
+
+    assert all(set(row) == FIELDS for row in rows.values())
+    assert {name: row["value"] is not None for name, row in rows.items()} == {
+        "ft-rag demo": True,
+        "same seed, two processes: same questions, examples, scores": True,
+        "ft-rag run on a long report": False,
+        "peak memory of that run": False,
+        "import time of llama_index_ft_rag": True,
+        "import memory of llama_index_ft_rag": True,
+    }
+    assert rows["same seed, two processes: same questions, examples, scores"]["met"] is True
+    assert process.stderr == "skipped: no long report; name one with --pdf or FT_RAG_TEST_DATA\n"
