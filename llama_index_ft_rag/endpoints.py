@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -140,17 +141,19 @@ def _check_url(url: str) -> None:
 # One backend per state folder and process: the tuned LLM of a finished run stays usable while a second run in
 # the same folder goes on. They are closed when the process ends.
 _open_backends: dict[Path, OfflineBackend] = {}
+_opening = threading.Lock()
 
 
 def _open_backend(state: Path) -> OfflineBackend:
     key = state.resolve()
-    backend = _open_backends.get(key)
-    if backend is None or not key.exists():
-        if backend is not None:
-            backend.close()
-        backend = _open_backends[key] = OfflineBackend(state)
-        atexit.register(backend.close)
-    return backend
+    with _opening:
+        backend = _open_backends.get(key)
+        if backend is None or not key.exists():
+            if backend is not None:
+                backend.close()
+            backend = _open_backends[key] = OfflineBackend(state)
+            atexit.register(backend.close)
+        return backend
 
 
 def _is_known_to_llama_index(model: str) -> bool:

@@ -283,14 +283,14 @@ def test_another_student_setting_is_another_job_and_the_old_model_is_not_shown(t
     settings = {"documents": document, "backend": "offline", "out": tmp_path / "run", "train_questions": 14}
     before = distill(**settings, eval_questions=2)
 
-    class Stopped(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(stage, done, total):
         if stage == "training":
-            raise Stopped
+            raise StoppedError
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         distill(**settings, eval_questions=2, hyperparameters={"n_epochs": 1}, on_stage=stop)
     with pytest.raises(JobNotReadyError):
         load_tuned_llm(tmp_path / "run")
