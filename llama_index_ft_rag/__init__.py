@@ -5,29 +5,33 @@ The way of the data, one module or sub-package per step:
     documents -> questions -> answering (recording, ledger) -> curation -> validation -> finetuning
               -> answering -> scoring -> comparison -> report
 
-`distill` does all of it in one run folder; every part also works alone.
+`distill` does all of it in one run folder; every part also works alone. A part is imported when it is first asked
+for, so that an app pays only for what it uses.
 """
 
-from importlib.metadata import version as _version
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
-from llama_index_ft_rag.answering import Answer, answer_questions
-from llama_index_ft_rag.comparison import Comparison, compare
-from llama_index_ft_rag.curation import Curation, curate
-from llama_index_ft_rag.distill import Distilled, adistill, distill, load_tuned_llm
-from llama_index_ft_rag.documents import load_documents, split_documents
-from llama_index_ft_rag.endpoints import Endpoint
-from llama_index_ft_rag.errors import FtRagError
-from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
-from llama_index_ft_rag.finetuning import BaseLLMFinetuneEngine, OpenAIFinetuneEngine
-from llama_index_ft_rag.ledger import Ledger
-from llama_index_ft_rag.questions import DatasetGenerator, Question, read_questions, write_questions
-from llama_index_ft_rag.recording import OpenAIFineTuningHandler
-from llama_index_ft_rag.report import Report, write_report
-from llama_index_ft_rag.run_report import report_of_run
-from llama_index_ft_rag.scoring import EvaluationScores, RagasEvaluator, Score, aevaluate, evaluate, score_answers
-from llama_index_ft_rag.validation import FileReport, validate_file
+if TYPE_CHECKING:
+    from llama_index_ft_rag.answering import Answer, answer_questions
+    from llama_index_ft_rag.comparison import Comparison, compare
+    from llama_index_ft_rag.curation import Curation, curate
+    from llama_index_ft_rag.distillation import Distilled, adistill, distill, load_tuned_llm
+    from llama_index_ft_rag.documents import load_documents, split_documents
+    from llama_index_ft_rag.endpoints import Endpoint
+    from llama_index_ft_rag.errors import FtRagError
+    from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
+    from llama_index_ft_rag.finetuning import BaseLLMFinetuneEngine, OpenAIFinetuneEngine
+    from llama_index_ft_rag.ledger import Ledger
+    from llama_index_ft_rag.questions import DatasetGenerator, Question, read_questions, write_questions
+    from llama_index_ft_rag.recording import OpenAIFineTuningHandler
+    from llama_index_ft_rag.report import Report, write_report
+    from llama_index_ft_rag.run_report import report_of_run
+    from llama_index_ft_rag.scoring import EvaluationScores, RagasEvaluator, Score, aevaluate, evaluate, score_answers
+    from llama_index_ft_rag.validation import FileReport, validate_file
 
-__version__ = _version("llama-index-ft-rag")
+__version__ = version("llama-index-ft-rag")
 
 __all__ = [
     "Answer",
@@ -68,3 +72,77 @@ __all__ = [
     "write_questions",
     "write_report",
 ]
+
+_PARTS = {
+    "answering": (
+        "Answer",
+        "answer_questions",
+    ),
+    "comparison": (
+        "Comparison",
+        "compare",
+    ),
+    "curation": (
+        "Curation",
+        "curate",
+    ),
+    "distillation": (
+        "Distilled",
+        "adistill",
+        "distill",
+        "load_tuned_llm",
+    ),
+    "documents": (
+        "load_documents",
+        "split_documents",
+    ),
+    "endpoints": ("Endpoint",),
+    "errors": ("FtRagError",),
+    "examples": (
+        "TrainingExample",
+        "Usage",
+        "read_examples",
+        "write_examples",
+    ),
+    "finetuning": (
+        "BaseLLMFinetuneEngine",
+        "OpenAIFinetuneEngine",
+    ),
+    "ledger": ("Ledger",),
+    "questions": (
+        "DatasetGenerator",
+        "Question",
+        "read_questions",
+        "write_questions",
+    ),
+    "recording": ("OpenAIFineTuningHandler",),
+    "report": (
+        "Report",
+        "write_report",
+    ),
+    "run_report": ("report_of_run",),
+    "scoring": (
+        "EvaluationScores",
+        "RagasEvaluator",
+        "Score",
+        "aevaluate",
+        "evaluate",
+        "score_answers",
+    ),
+    "validation": (
+        "FileReport",
+        "validate_file",
+    ),
+}
+_HOMES = {name: module for module, names in _PARTS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return ["__version__", *__all__]

@@ -27,6 +27,9 @@ from llama_index_ft_rag.storage import append_row, read_rows
 
 logger = logging.getLogger(__name__)
 
+EMPTY_RESPONSE = "Empty Response"
+"""What LlamaIndex answers without an answer: nothing retrieved, an empty reply, or an error that `Refine` hides."""
+
 REFUSALS = {"en": "The context does not provide this information.", "zh": "根据所提供的资料无法回答这个问题。"}
 """What the always-refuse arm says; a student that learns only to say this has learnt nothing."""
 
@@ -139,6 +142,9 @@ async def _ask(
             error = without_keys(f"{type(exc).__name__}: {exc}")
             logger.warning("%s: question %s failed: %s", arm, question.id, error)
     calls = handler.calls_of(query_id)
+    if error is None and _says_nothing(text):
+        error = _swallowed_failure(handler.failures_of(query_id), calls)
+        text = text if error is None else None
     nodes = response.source_nodes if response is not None else []
     return Answer(
         question_id=question.id,
@@ -153,6 +159,17 @@ async def _ask(
         model=calls[-1].model if calls else None,
         error=error,
     )
+
+
+def _says_nothing(text: str | None) -> bool:
+    return text is None or text.strip() in ("", EMPTY_RESPONSE)
+
+
+def _swallowed_failure(failures: Sequence[str], calls: Sequence[TrainingExample]) -> str | None:
+    """Why an answer is empty although its engine raised nothing; `None` where nothing was found to answer from."""
+    if failures:
+        return f"a call to the model failed: {failures[-1]}"
+    return "the model gave no text" if calls else None
 
 
 async def _full_text(response: RESPONSE_TYPE) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import atexit
 import os
-import threading
 import re
+import threading
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,9 @@ from llama_index_ft_rag.offline import OFFLINE_URL, OfflineBackend
 OPENAI_URL = "https://api.openai.com/v1"
 # What a server that nobody knows is trusted to take when nothing else is said.
 UNKNOWN_CONTEXT_WINDOW = 8192
+SHORTEST_KEY = 8
+"""Shorter values, such as `none` for a server without keys, are no secrets and occur in ordinary text."""
+_keys_in_use: set[str] = set()
 _KEY = re.compile(r"\b(sk|key|api)-[\w*.-]{6,}")
 
 
@@ -47,6 +50,9 @@ class Endpoint:
     """Deadline of one request, in seconds."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable the key came from; kept with a run, so that its model is asked with the same key."""
+
+    def __post_init__(self) -> None:
+        _keys_in_use.add(self.api_key)
 
     @classmethod
     def from_environment(cls, base_url: str | None = None, *, key_variable: str = "OPENAI_API_KEY") -> Endpoint:
@@ -97,7 +103,8 @@ class Endpoint:
 
     def embedding(self, model: str | None = None, **settings: Any) -> BaseEmbedding:
         """Make a LlamaIndex embedding; without a name, `text-embedding-3-small` or the offline one."""
-        settings = {"timeout": self.timeout_s, **settings}
+        # LlamaIndex's default is 10 retries, which keeps a broken service busy for minutes.
+        settings = {"timeout": self.timeout_s, "max_retries": 3, **settings}
         settings.update(api_base=self.base_url, api_key=self.api_key, **self._doors())
         # model_name, not model: the latter is checked against a fixed list of OpenAI's own names.
         return OpenAIEmbedding(model_name=model or self.default_embedding, **settings)
@@ -123,7 +130,11 @@ class Endpoint:
 
 
 def without_keys(text: str) -> str:
-    """Blot out what looks like an API key: services quote the one they refuse, and errors are kept and shown."""
+    """Blot out the keys in use and what looks like one: services quote the one they refuse, and errors are kept."""
+    named = {value for name, value in os.environ.items() if name.endswith(("_API_KEY", "_TOKEN"))}
+    for key in sorted(named | _keys_in_use, key=len, reverse=True):
+        if len(key) >= SHORTEST_KEY:
+            text = text.replace(key, "[key]")
     return _KEY.sub(r"\1-...", text)
 
 

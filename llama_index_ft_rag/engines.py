@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import copy
 import importlib
+import logging
+import shutil
 import sys
 import types
 from collections.abc import Callable, Sequence
@@ -22,10 +24,12 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import BaseNode
 
-from llama_index_ft_rag.errors import EngineError
+from llama_index_ft_rag.errors import EngineError, FtRagError
 
 EngineFactory = Callable[[LLM], BaseQueryEngine]
 """Makes the app's query engine with a given LLM."""
+
+_LOG = logging.getLogger(__name__)
 
 FACTORY_EXAMPLE = "write a function such as `def build_engine(llm): return index.as_query_engine(llm=llm)` and pass it"
 
@@ -57,7 +61,8 @@ def import_factory(name: str) -> EngineFactory:
         EngineError: If the name has another form, or the module or the factory is not there.
     """
     module_name, colon, attribute = name.partition(":")
-    if not (module_name and colon and attribute):
+    # An empty part is a relative name, which would need a package to start from.
+    if not (colon and attribute and all(module_name.split("."))):
         raise EngineError(
             f"engine {name!r}: not of the form package.module:factory; write e.g. my_app.rag:build_engine"
         )
@@ -66,9 +71,10 @@ def import_factory(name: str) -> EngineFactory:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
-    except ImportError as exc:
+    except Exception as exc:
+        step = "run from the folder that holds it" if isinstance(exc, ImportError) else "mend it and run again"
         raise EngineError(
-            f"engine {name!r}: module {module_name!r} cannot be imported ({exc}); run from the folder that holds it"
+            f"engine {name!r}: module {module_name!r} cannot be imported ({_cause(exc)}); {step}"
         ) from exc
     factory = getattr(module, attribute, None)
     if factory is None:
@@ -92,15 +98,22 @@ def rebuild_engine(engine: RetrieverQueryEngine, llm: LLM) -> RetrieverQueryEngi
 
 
 def index_nodes(nodes: Sequence[BaseNode], *, embed_model: BaseEmbedding, folder: Path) -> VectorStoreIndex:
-    """Make a `VectorStoreIndex` and keep it in `folder`; the second time it is read back from there."""
-    if (folder / "docstore.json").exists():
-        storage = StorageContext.from_defaults(persist_dir=str(folder))
-        index = load_index_from_storage(storage, embed_model=embed_model)
-        if isinstance(index, VectorStoreIndex):
-            return index
+    """Make a `VectorStoreIndex` and keep it in `folder`; the second time it is read back from there.
+
+    What is there and cannot be read is put aside under another name, and the index is made again.
+    """
+    if folder.exists():
+        try:
+            return _load_index(folder, embed_model)
+        # LlamaIndex checks nothing it reads: a damaged file ends in any of these.
+        except (AttributeError, KeyError, OSError, TypeError, ValueError) as exc:
+            aside = _put_aside(folder)
+            _LOG.warning("%s: not an index that can be read (%s); moved to %s and made again", folder, exc, aside.name)
     index = VectorStoreIndex(nodes=list(nodes), embed_model=embed_model)
     # Whole under another name first: a process killed half-way must not leave half an index.
     unfinished = folder.with_name(f".{folder.name}.unfinished")
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
     index.storage_context.persist(persist_dir=str(unfinished))
     unfinished.chmod(0o700)
     unfinished.rename(folder)
@@ -122,19 +135,44 @@ def nodes_behind(engine: BaseQueryEngine) -> list[BaseNode]:
     return [node for node in docs.values() if isinstance(node, BaseNode)] if isinstance(docs, dict) else []
 
 
+def _load_index(folder: Path, embed_model: BaseEmbedding) -> VectorStoreIndex:
+    storage = StorageContext.from_defaults(persist_dir=str(folder))
+    index = load_index_from_storage(storage, embed_model=embed_model)
+    if not isinstance(index, VectorStoreIndex):
+        raise TypeError(f"it is a {type(index).__name__}")
+    # A file that is JSON of another kind reads as a store that holds nothing.
+    for node_id in index.index_struct.nodes_dict.values():
+        index.docstore.get_node(node_id)
+        index.vector_store.get(node_id)  # type: ignore[attr-defined]  # of the default store, which made the files
+    return index
+
+
+def _put_aside(folder: Path) -> Path:
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.unreadable-{number}")).exists():
+        number += 1
+    return folder.rename(aside)
+
+
 def _checked(factory: EngineFactory, llm: LLM) -> BaseQueryEngine:
     name = getattr(factory, "__name__", type(factory).__name__)
     try:
         engine = factory(llm)
-    except TypeError as exc:
+    except FtRagError:
+        raise
+    except Exception as exc:
         raise EngineError(
-            f"engine factory {name!r} failed when called with one LLM ({exc}); {FACTORY_EXAMPLE}"
+            f"engine factory {name!r} failed when called with one LLM ({_cause(exc)}); {FACTORY_EXAMPLE}"
         ) from exc
     if not isinstance(engine, BaseQueryEngine):
         raise EngineError(
             f"engine factory {name!r} returned {type(engine).__name__}, not a query engine; {FACTORY_EXAMPLE}"
         )
     return engine
+
+
+def _cause(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _copy_synthesizer(synthesizer: BaseSynthesizer, llm: LLM) -> BaseSynthesizer:

@@ -8,6 +8,7 @@ now. Knows nothing of the run folder's state.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from llama_index.core.schema import Document
 
 from llama_index_ft_rag.documents import load_documents
 from llama_index_ft_rag.endpoints import Endpoint
-from llama_index_ft_rag.engines import EngineFactory, as_engine_factory
+from llama_index_ft_rag.engines import EngineFactory, as_engine_factory, import_factory
 from llama_index_ft_rag.errors import ConfigurationError, QuestionError
 from llama_index_ft_rag.questions import Question, read_questions
 from llama_index_ft_rag.questions.wording import folded
@@ -54,6 +55,8 @@ class Plan:
     """What was read; several per file where it has pages."""
     engine_name: str | None
     """How the caller's own engine is called in `run.json`; `None`: one is made from the documents."""
+    engine_source: str | None
+    """Hash of the file that defines the caller's factory: an engine that was mended answers anew."""
     engine_factory: EngineFactory | None = field(repr=False)
     source_engine: BaseQueryEngine | None = field(repr=False)
     """The engine object passed, if one was: its nodes serve when there are no documents."""
@@ -168,6 +171,7 @@ def make_plan(
     return Plan(
         documents=tuple(load_documents(documents)) if documents is not None else (),
         engine_name=_engine_name(engine),
+        engine_source=_engine_source(engine),
         engine_factory=as_engine_factory(engine) if engine is not None else None,
         source_engine=engine if isinstance(engine, BaseQueryEngine) else None,
         teacher=teacher_role,
@@ -212,7 +216,8 @@ def _refuse_unknown_toy(role: str, model: str, endpoint: Endpoint) -> None:
     known = {*OFFLINE_MODELS.values()} if role in ("teacher", "judge") else {_TOYS[role]}
     if model not in known and not (role != "embedding" and _is_toy(model)):
         raise ConfigurationError(
-            f"the offline backend has no {role} model {model!r}: use {_TOYS[role]}, or name a service that has it"
+            f"the offline backend has no {role} model {model!r}: set OPENAI_API_KEY or name a "
+            f"service that has it, or use {_TOYS[role]}"
         )
 
 
@@ -276,6 +281,19 @@ def _engine_name(engine: object) -> str | None:
     if isinstance(engine, BaseQueryEngine):
         return type(engine).__name__
     return f"{getattr(engine, '__module__', '?')}:{getattr(engine, '__qualname__', type(engine).__name__)}"
+
+
+def _engine_source(engine: object) -> str | None:
+    factory = import_factory(engine) if isinstance(engine, str) else engine
+    if factory is None or isinstance(factory, BaseQueryEngine):
+        return None
+    try:
+        source = inspect.getsourcefile(inspect.unwrap(factory))  # type: ignore[arg-type]  # TypeError: no function
+    except TypeError:
+        return None
+    if source is None or not Path(source).is_file():
+        return None
+    return hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16]
 
 
 def _content_hashes(documents: Sequence[Document]) -> dict[str, str]:

@@ -112,8 +112,8 @@ class RunFolder:
         for key in sorted({*before, *wanted}):
             if before.get(key) != wanted.get(key):
                 raise RunFolderError(
-                    f"{self.path}: holds a run with another {key} "
-                    f"({_short(before.get(key))}, now {_short(wanted.get(key))}); choose another folder with --out"
+                    f"{self.path}: was made with {key} {_short(before.get(key))}, now it is "
+                    f"{_short(wanted.get(key))}; choose another folder with --out"
                 )
 
     def _refuse_foreign_folder(self) -> None:
@@ -148,20 +148,25 @@ def read_run(path: str | Path) -> dict[str, Any]:
     """Read `run.json` of a folder.
 
     Raises:
-        RunFolderError: If there is none, or it was written by a newer version.
+        RunFolderError: If there is none, it is damaged, or it was written by a newer version.
     """
     source = Path(path) / "run.json"
     try:
-        record: dict[str, Any] = json.loads(source.read_text(encoding="utf-8"))
+        record = json.loads(source.read_text(encoding="utf-8"))
     except FileNotFoundError as exc:
         raise RunFolderError(f"{path}: no run.json here; pass the folder that `ft-rag run --out` wrote") from exc
     except (OSError, ValueError) as exc:
         raise RunFolderError(f"{source}: cannot be read ({exc}); start again in another folder") from exc
+    if not isinstance(record, dict):
+        raise RunFolderError(f"{source}: is not the record of a run; start again in another folder")
     if record.get("schema_version") != SCHEMA_VERSION:
         raise RunFolderError(
             f"{source}: schema version {record.get('schema_version')}, this version reads {SCHEMA_VERSION}; "
             "use the llama-index-ft-rag that wrote it"
         )
+    for part in ("identity", "settings", "stages", "facts"):
+        if not isinstance(record.get(part), dict):
+            raise RunFolderError(f"{source}: is damaged, it has no {part!r}; start again in another folder")
     return record
 
 
@@ -187,5 +192,7 @@ def _lock_folder(path: Path) -> sqlite3.Connection:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if value is None or value == {}:
+        return "none"
+    text = ", ".join(f"{name} ({part})" for name, part in value.items()) if isinstance(value, dict) else str(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

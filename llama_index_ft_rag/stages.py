@@ -7,13 +7,15 @@ call is paid for twice.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import openai
 from llama_index.core import VectorStoreIndex
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.llms import LLM
@@ -26,7 +28,7 @@ from llama_index_ft_rag.documents import split_documents
 from llama_index_ft_rag.engines import EngineFactory, index_nodes, nodes_behind, reopen_index
 from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, QuestionError
 from llama_index_ft_rag.examples import write_examples
-from llama_index_ft_rag.finetuning import OpenAIFinetuneEngine
+from llama_index_ft_rag.finetuning import FinetuneEvent, OpenAIFinetuneEngine
 from llama_index_ft_rag.ledger import Ledger
 from llama_index_ft_rag.plan import Plan, Role
 from llama_index_ft_rag.questions import Question, generate_train_and_eval, read_questions, write_questions
@@ -35,6 +37,8 @@ from llama_index_ft_rag.run_report import CONTROL, job_facts
 from llama_index_ft_rag.scoring import score_answers
 from llama_index_ft_rag.storage import write_rows
 from llama_index_ft_rag.validation import MINIMUM_EXAMPLES
+
+logger = logging.getLogger(__name__)
 
 METRICS = ("faithfulness", "answer_relevancy")
 TAUGHT_KINDS = ("answer", "refine", "tree_step")
@@ -65,8 +69,11 @@ class Stages:
     def index(self) -> list[BaseNode]:
         """Read the documents and, unless the caller has an engine of its own, index them."""
         plan = self.plan
-        if not plan.documents:
-            return self._engines_nodes()
+        if plan.engine_factory is not None:
+            # Made before anything is paid: a factory that cannot work says so now.
+            engine = plan.engine_factory(plan.teacher.make_llm())
+            if not plan.documents:
+                return nodes_behind(plan.source_engine or engine)
         with self._stage("index", total=1):
             nodes = split_documents(list(plan.documents), chunk_size=plan.chunk_size)
             if plan.engine_factory is None:
@@ -82,7 +89,9 @@ class Stages:
         trained_on = fingerprint_of([self._fingerprint, wanted[0], plan.chunk_size])
         kept = self._training_questions_so_far(path, trained_on)
         self._begin("questions", {"wanted": wanted, "chunk_size": plan.chunk_size}, [path.name])
-        with self._stage("questions", total=1) as on_progress:
+        with self._stage(
+            "questions", total=_number(plan.train_questions) + _number(plan.eval_questions)
+        ) as on_progress:
             if path.exists():
                 questions = read_questions(path)
             else:
@@ -95,7 +104,8 @@ class Stages:
 
     async def teach(self, questions: Sequence[Question]) -> list[Answer]:
         """Let the teacher answer the training questions; its calls are the examples."""
-        self._begin("answers", {"top_k": self.plan.top_k}, ["answers-teacher.jsonl"])
+        inputs = {"top_k": self.plan.top_k, "engine": self.plan.engine_source}
+        self._begin("answers", inputs, ["answers-teacher.jsonl"])
         asked = [question for question in questions if question.split == "train"]
         answers = await self._answer("teacher", self.plan.teacher, asked, stage="teaching")
         if not any(answer.calls for answer in answers if answer.error is None):
@@ -119,10 +129,8 @@ class Stages:
         counts = {"recorded": len(recorded), "kept": len(curation.kept), "dropped": reasons}
         self.folder.note("examples", counts)
         if len(curation.kept) < MINIMUM_EXAMPLES:
-            raise ExamplesError(
-                f"{len(curation.kept)} examples are left of {len(recorded)} recorded and a service takes no fewer than "
-                f"{MINIMUM_EXAMPLES}: ask for more with --train-questions; dropped.jsonl says why the others went"
-            )
+            failed = [answer.error for answer in answers if answer.error is not None]
+            raise ExamplesError(_too_few(len(curation.kept), len(recorded), reasons, failed))
 
     def train(self) -> LLM:
         """Fine-tune the student, or continue a job under way; return the tuned LLM."""
@@ -150,8 +158,8 @@ class Stages:
         self._begin_arm("answers", "base", {"model": plan.student.model})
         self._begin_arm("answers", "tuned", {"model": job.fine_tuned_model})
         self.folder.note("trained_for", fingerprint_of(trained_for))
-        self.folder.note("job", job_facts(job, trainer.events()))
         self.folder.note("tuned_model", job.fine_tuned_model)
+        self.folder.note("job", job_facts(job, _events_of(trainer)))
         self.folder.note("training_endpoint", plan.training_endpoint.base_url)
         self.folder.note("training_key_variable", plan.training_endpoint.key_variable)
         self.folder.note("training_offline", plan.training_endpoint.is_offline)
@@ -183,13 +191,6 @@ class Stages:
         )
         for arm, given in answers.items():
             await self._score(arm, given)
-
-    def _engines_nodes(self) -> list[BaseNode]:
-        """What the caller's engine searches, where it can be seen; questions are made from it."""
-        wanted = [source for source in (self.plan.train_questions, self.plan.eval_questions) if isinstance(source, int)]
-        if not any(wanted):
-            return []
-        return nodes_behind(self.plan.source_engine or self._factory()(self.plan.teacher.make_llm()))
 
     def _training_questions_so_far(self, path: Path, trained_on: str) -> tuple[Question, ...]:
         """The training questions already made, if the same are wanted: more to evaluate on is no new job."""
@@ -292,6 +293,34 @@ class Stages:
         self.folder.note("seconds", {**spent, name: round(spent.get(name, 0.0) + time.monotonic() - started, 2)})
         if last[0] != last[1]:
             self._on_stage(name, last[1], last[1])
+
+
+def _number(source: int | tuple[Question, ...]) -> int:
+    return source if isinstance(source, int) else len(source)
+
+
+def _events_of(trainer: OpenAIFinetuneEngine) -> Sequence[FinetuneEvent]:
+    try:
+        return trainer.events()
+    except openai.OpenAIError as exc:
+        # They draw the loss curve, no more: a model that is trained and paid for is not lost with them.
+        logger.warning("the job's events could not be fetched (%s); the report has no loss curve", type(exc).__name__)
+        return []
+
+
+def _too_few(kept: int, recorded: int, reasons: Mapping[str, int], failed: Sequence[str]) -> str:
+    dropped = ", ".join(f"{name} {count}" for name, count in reasons.items()) or "none"
+    advice = "ask for more with --train-questions"
+    if failed:
+        advice = (
+            f"{len(failed)} questions failed, the first one: {failed[0]}; mend that, and the same command continues"
+        )
+    elif reasons.get("abstention", 0) > recorded / 2:
+        advice = "the teacher found no answer in what was retrieved: look at the contexts in answers-teacher.jsonl"
+    return (
+        f"{kept} examples are left of {recorded} recorded (dropped: {dropped}) and a service takes no fewer than "
+        f"{MINIMUM_EXAMPLES}; {advice}"
+    )
 
 
 def _wanted(source: int | tuple[Question, ...]) -> Any:

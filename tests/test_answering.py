@@ -2,9 +2,14 @@
 
 import json
 
+import pytest
+from fakes import Saying
+from llama_index.core import MockEmbedding, VectorStoreIndex
 from llama_index.core.base.base_query_engine import BaseQueryEngine
 from llama_index.core.base.response.schema import Response
 from llama_index.core.callbacks import CallbackManager
+from llama_index.core.llms import CompletionResponse
+from llama_index.core.schema import TextNode
 
 from llama_index_ft_rag.answering import answer_questions, read_answers
 from llama_index_ft_rag.questions import Question
@@ -53,6 +58,31 @@ async def test_a_failure_is_an_outcome_without_a_key(tmp_path):
 
     assert (answer.text, answer.error) == (None, "RuntimeError: Incorrect API key provided: sk-...")
     assert "0123456789" not in journal.read_text()
+
+
+class Broken(Saying):
+    """An LLM that raises what LlamaIndex's Refine hides, or says nothing at all."""
+
+    error: str | None = None
+
+    def complete(self, prompt, formatted=False, **kwargs):
+        if self.error is not None:
+            raise ValueError(self.error)
+        return CompletionResponse(text="")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [("content blocked", "a call to the model failed: ValueError"), (None, "the model gave no text")],
+)
+async def test_a_failure_that_the_engine_hides_is_no_answer(error, reason):
+    """An "Empty Response" in place of an error would be scored as a refusal, and move the verdict."""
+    index = VectorStoreIndex([TextNode(text="A fact.")], embed_model=MockEmbedding(embed_dim=4))
+    engine = index.as_query_engine(llm=Broken(text="", error=error))
+
+    [answer] = await answer_questions(QUESTIONS[:1], engine, arm="base")
+
+    assert (answer.text, answer.error) == (None, reason)
 
 
 async def test_a_failed_question_is_asked_again(tmp_path):

@@ -53,7 +53,7 @@ ORDER = """
     report.run_facts report.hostile_text report.tables report.view report.text report.plots report.html
     report.report report
 
-    run_folder run_report plan stages distill __init__
+    run_folder run_report plan stages distillation __init__
 
     cli.failures cli.progress cli.services cli.talk cli.app cli cli.__main__
 """

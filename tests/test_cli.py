@@ -13,7 +13,7 @@ from fakes import write_report
 from llama_index_ft_rag import read_examples
 from llama_index_ft_rag.cli import main
 from llama_index_ft_rag.offline import ApiFailure, OfflineBackend, ScriptedResponder, serve
-from llama_index_ft_rag.offline.protocol import error_response
+from llama_index_ft_rag.offline.protocol import Response, error_response
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 FEW = ("--train-questions", "12", "--eval-questions", "4")
@@ -100,7 +100,9 @@ def test_without_a_key_the_run_says_that_its_models_are_toys(finished):
     """The first line says what answers; nothing but notes and progress follows, and no Python warning."""
     _, process = finished
     lines = process.stderr.splitlines()
-    stages = [line.rsplit("  ", 1)[0] for line in lines[8:] if not line.startswith("note: ")]
+    # A stage that takes long says so in between, with the time that is left.
+    finished_stages = [line for line in lines[8:] if not line.startswith("note: ") and not line.endswith(" s left")]
+    stages = [line.rsplit("  ", 1)[0] for line in finished_stages]
 
     assert lines[:8] == [
         "No OPENAI_API_KEY in the environment: running on the built-in offline models, which are toys. "
@@ -252,6 +254,8 @@ WRONG = [
         "the offline backend has no embedding model 'no-such': use offline-embedding",
     ),
     ("run report.md --train-questions abc", "--train-questions abc: neither a number nor a file that exists"),
+    ("run report.md --train-questions \u00b2", "--train-questions \u00b2: neither a number nor a file that exists"),
+    ("run report.md --train-questions=+-3", "--train-questions +-3: neither a number nor a file that exists"),
     ("run report.md --train-questions=-3", "train questions: -3 is negative; pass a number from 0, or a file"),
     ("run report.md --train-questions 0", "no training questions: pass some with --train-questions N|FILE"),
     ("run report.md --train-questions blank.txt", "blank.txt: holds no question; write one question per line"),
@@ -261,6 +265,7 @@ WRONG = [
         "examples are left of 1 recorded and a service takes",
     ),
     ("run --engine app", "engine 'app': not of the form package.module:factory"),
+    ("run --engine .app:nothing", "engine '.app:nothing': not of the form package.module:factory"),
     ("run --engine no_such:build", "engine 'no_such:build': module 'no_such' cannot be imported"),
     ("run --engine mistyped:build", "engine 'mistyped:build': module 'mistyped' cannot be imported (SyntaxError"),
     (
@@ -335,8 +340,8 @@ def test_wrong_usage_ends_with_two(ft_rag, inputs, command):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("--seed", "5"), "run: holds a run with another seed (0, now 5); choose another folder with --out"),
-        (("other.md",), "run: holds a run with another documents "),
+        (("--seed", "5"), "run: was made with seed 0, now it is 5; choose another folder with --out"),
+        (("other.md",), "run: was made with documents "),
     ],
 )
 def test_a_folder_keeps_its_run(ft_rag, finished, monkeypatch, change, message):
@@ -434,7 +439,7 @@ def test_what_a_service_refuses_is_said_in_one_line(ft_rag, inputs, monkeypatch,
 
     assert (code, output) == (1, "")
     last = errors.splitlines()[-1]
-    assert f"answered {status}: no, [OPENAI_API_KEY], not for you; {step}" in last
+    assert f"answered {status}: no, [key], not for you; {step}" in last
     assert KEY not in errors
 
 
@@ -449,6 +454,40 @@ def test_a_model_that_the_service_does_not_have_stops_before_anything_is_paid(ft
     assert errors.splitlines()[-1] == (
         f"ft-rag: {server.url} has no model 'offline-studnt': name another one "
         "(it has offline-student, offline-judge, offline-embedding)"
+    )
+    assert not (inputs / "run").exists()
+
+
+class Website(OfflineBackend):
+    """What a base URL without /v1 often leads to: a page, or JSON of another kind, with status 200."""
+
+    def __init__(self, kind: str, body: bytes) -> None:
+        super().__init__()
+        self.answer = Response(status=200, headers={"content-type": kind}, body=[body])
+
+    def handle(self, request):
+        """Give the page."""
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("text/html", b"<html>Welcome</html>"),
+        ("application/json", b"<html>Welcome</html>"),
+        ("application/json", b"[1, 2]"),
+        ("application/json", b'{"data": ["a model"]}'),
+        ("application/json", b'{"data": 5}'),
+    ],
+)
+def test_a_page_that_is_no_service_stops_before_anything_is_paid(ft_rag, inputs, kind, body):
+    """The line says what is usually forgotten."""
+    with Website(kind, body) as backend, serve(backend) as server:
+        code, output, errors = ft_rag("run", "report.md", "--out", "run", "--base-url", server.url, *TOYS, *FEW)
+
+    assert (code, output) == (1, "")
+    assert errors.splitlines()[-1] == (
+        f"ft-rag: {server.url}: did not answer like the OpenAI API; check the base URL (it usually ends in /v1)"
     )
     assert not (inputs / "run").exists()
 

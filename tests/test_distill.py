@@ -194,7 +194,7 @@ def test_another_seed_in_the_same_folder_is_refused(finished):
     """A run is never mixed with another."""
     document, result = finished
 
-    with pytest.raises(RunFolderError, match=r"holds a run with another seed \(1, now 2\)"):
+    with pytest.raises(RunFolderError, match=r"was made with seed 1, now it is 2"):
         distill(documents=document, backend="offline", out=result.folder, seed=2)
 
 

@@ -104,6 +104,16 @@ def test_one_state_folder_has_one_backend_in_a_process(tmp_path):
     assert str(first.complete("hi")) == str(second.complete("hi"))
 
 
+def test_a_key_in_use_is_blotted_out_whatever_it_looks_like(monkeypatch):
+    """Not every service's keys begin with sk-."""
+    monkeypatch.setenv("FT_RAG_JUDGE_API_KEY", "0123456789abcdef")
+    Endpoint(base_url="http://127.0.0.1:1/v1", api_key="gsk_topsecretvalue")
+
+    text = without_keys("refused: gsk_topsecretvalue and 0123456789abcdef")
+
+    assert text == "refused: [key] and [key]"
+
+
 def test_a_key_that_a_service_quotes_is_blotted_out():
     """Errors are kept in journals and shown in reports."""
     text = without_keys("Incorrect API key provided: sk-proj-0123456789abcdef. See the docs.")

@@ -1,7 +1,7 @@
 """Whatever engine a user has becomes a factory, or an error that shows how to write one."""
 
 import pytest
-from llama_index.core import MockEmbedding, VectorStoreIndex
+from llama_index.core import MockEmbedding, SummaryIndex, VectorStoreIndex
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata, MockLLM
 from llama_index.core.query_engine import CustomQueryEngine, RetrieverQueryEngine
 from llama_index.core.schema import TextNode
@@ -94,6 +94,8 @@ def test_a_factory_is_imported_by_name_from_the_current_folder(tmp_path, monkeyp
         (Fixed(), r"type Fixed cannot be rebuilt around another LLM; write a function such as `def build_engine"),
         (42, r"int is neither a factory nor a query engine; write a function"),
         ("my_app", r"'my_app': not of the form package.module:factory"),
+        (".rag:build", r"'.rag:build': not of the form package.module:factory"),
+        ("my_app..rag:build", r"'my_app..rag:build': not of the form package.module:factory"),
         ("no_such_module:f", r"module 'no_such_module' cannot be imported .* run from the folder that holds it"),
         ("json:no_such", r"module 'json' has no 'no_such'"),
     ],
@@ -126,6 +128,46 @@ def test_an_index_is_read_back_from_its_folder(tmp_path):
     index = index_nodes([], embed_model=MockEmbedding(embed_dim=4), folder=folder)
 
     assert [node.get_content() for node in nodes_behind(index.as_query_engine(llm=MockLLM()))] == ["One fact."]
+
+
+def found_in(folder, nodes):
+    """The texts that an index made or read in a folder finds."""
+    index = index_nodes(nodes, embed_model=MockEmbedding(embed_dim=4), folder=folder)
+    return [found.get_content() for found in index.as_retriever().retrieve("fact")]
+
+
+@pytest.mark.parametrize("content", [None, "", '{"docstore', "\x00\ufffd", "[1, 2]", '{"schema_version": 1}'])
+@pytest.mark.parametrize("name", ["docstore.json", "default__vector_store.json", "index_store.json"])
+def test_a_damaged_index_is_put_aside_and_made_again(tmp_path, caplog, name, content):
+    """Deleted, cut off or overwritten: the run goes on, what was there is kept, and a warning says where."""
+    nodes = [TextNode(id_="n0", text="One fact.")]
+    folder = tmp_path / "index"
+    found_in(folder, nodes)
+    (folder / name).unlink()
+    if content is not None:
+        (folder / name).write_text(content)
+
+    again = [found_in(folder, nodes) for _ in range(2)]
+
+    assert again == [["One fact."]] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "index.unreadable-1"]
+    assert [record.levelname for record in caplog.records if "moved to index.unreadable-1" in record.message] == [
+        "WARNING"
+    ]
+
+
+def test_an_index_of_another_class_is_put_aside_too(tmp_path):
+    """Beside what was put aside before, and in spite of what a killed process left."""
+    nodes = [TextNode(id_="n0", text="One fact.")]
+    folder = tmp_path / "index"
+    SummaryIndex(nodes).storage_context.persist(str(folder))
+    (tmp_path / "index.unreadable-1").mkdir()
+    (tmp_path / ".index.unfinished").mkdir()
+    (tmp_path / ".index.unfinished" / "half").write_text("{")
+
+    assert found_in(folder, nodes) == ["One fact."]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index", "index.unreadable-1", "index.unreadable-2"]
+    assert not (folder / "half").exists()
 
 
 def test_a_reopened_index_finds_the_same_nodes():

@@ -153,6 +153,29 @@ def test_a_record_that_cannot_be_read_is_left_alone(tmp_path: Path, content: str
     assert path.read_text() == content
 
 
+def test_one_lock_at_a_time(tmp_path: Path) -> None:
+    """It is private, keeps others out until it is closed, and lies beside the record."""
+    path = tmp_path / "runs" / "job.json"
+    held = JobStore(path).try_lock()
+    refused = JobStore(path).try_lock()
+    assert held is not None
+    held.close()
+    again = JobStore(path).try_lock()
+    assert again is not None
+    again.close()
+
+    assert refused is None
+    assert [(file.name, file.stat().st_mode & 0o777) for file in path.parent.iterdir()] == [("job.json.lock", 0o600)]
+
+
+def test_a_folder_that_cannot_lock_is_named(tmp_path: Path) -> None:
+    """Submitting without a lock could train twice."""
+    (tmp_path / "job.json.lock").mkdir()
+
+    with pytest.raises(FinetuneError, match=r"job\.json\.lock: cannot be locked \(.*\); check the disk or choose"):
+        JobStore(tmp_path / "job.json").try_lock()
+
+
 def test_the_upload_name_says_content_and_settings() -> None:
     """The name is plain ASCII whatever the file is called, and another one for other content or settings."""
     odd = plan(name="my 10-K, évaluation.jsonl")

@@ -4,6 +4,7 @@ import importlib
 import json
 import logging
 import re
+import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +28,7 @@ from llama_index_ft_rag.errors import (
     WaitTimeoutError,
 )
 from llama_index_ft_rag.finetuning import BaseLLMFinetuneEngine, FinetuneEvent, OpenAIFinetuneEngine
+from llama_index_ft_rag.finetuning.job import JobStore
 from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder
 
 # openai 2 speaks through httpx, openai 3 through httpx2; the fake service goes into whichever it is.
@@ -72,7 +74,7 @@ class Service:
         self.uploads: list[bytes] = []
         self.file_statuses = ["processed"]
         self.job_looks: list[dict[str, Any]] = [{"status": "succeeded", "fine_tuned_model": TUNED}]
-        self.refusals: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+        self.refusals: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.before: Callable[[int], None] = lambda call: None
         self.after: Callable[[int], None] = lambda call: None
 
@@ -90,6 +92,8 @@ class Service:
         refusals = self.refusals.get(call)
         status, body = refusals.pop(0) if refusals else (200, self.answer(call, request))
         self.after(len(self.calls))
+        if isinstance(body, str):
+            return http.Response(status, text=body, headers={"content-type": "text/html"})
         return http.Response(status, json=body)
 
     def answer(self, call: tuple[str, str], request: Any) -> dict[str, Any]:
@@ -285,12 +289,12 @@ def make_validated(service: Service, data_path: Path, **settings: Any) -> OpenAI
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("call", range(1, 7))
+@pytest.mark.parametrize("call", range(1, 10))
 def test_killed_at_any_call_and_started_again_nothing_is_sent_twice(
     service: Service, data_path: Path, tmp_path: Path, call: int, moment: str
 ) -> None:
     """Whether the service had received the request or not, two files and one job are there in the end."""
-    assert call <= network_calls(tmp_path) == 6
+    assert call <= network_calls(tmp_path) == 9
 
     def kill(number: int) -> None:
         if number == call:
@@ -367,6 +371,184 @@ def test_labels_do_not_make_it_another_job(service: Service, data_path: Path) ->
         make_engine(service, data_path, metadata={"team": team}).finetune()
 
     assert len(service.jobs) == 1
+
+
+def test_two_engines_at_the_same_time_start_one_job(service: Service, data_path: Path) -> None:
+    """The second one waits until the first has submitted, and continues with its job; the lock is private."""
+    uploading, waiting = threading.Event(), threading.Event()
+
+    def hold_upload(_: int) -> None:
+        if service.calls[-1] == UPLOAD:
+            uploading.set()
+            assert waiting.wait(60)
+
+    def nap(_: float) -> None:
+        waiting.set()
+        first.join(60)
+
+    service.before = hold_upload
+    first = threading.Thread(target=make_engine(service, data_path).finetune)
+    first.start()
+    assert uploading.wait(60)
+    second = make_engine(service, data_path, sleep=nap)
+    second.finetune()
+    first.join(60)
+
+    assert (len(service.files), len(service.jobs), second.get_current_job().id) == (1, 1, "job-1")
+    assert Path(f"{data_path}.job.json.lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_submission_that_never_ends_is_not_waited_for_for_ever(service: Service, data_path: Path) -> None:
+    """The error names the record and what to do; nothing was sent."""
+    record_path = Path(f"{data_path}.job.json")
+    lock = JobStore(record_path).try_lock()
+    assert lock is not None
+    engine = make_engine(service, data_path, file_timeout=3.0)
+
+    with pytest.raises(FinetuneError) as caught:
+        engine.finetune()
+    lock.close()
+
+    assert service.calls == []
+    assert str(caught.value) == (
+        f"{record_path}: another process is still submitting this job after 3 s; wait for it and start again (its"
+        " job is continued), or pass a longer file_timeout"
+    )
+
+
+def test_a_job_whose_record_was_lost_is_continued(service: Service, data_path: Path) -> None:
+    """Files and jobs that the service lists for the same content and settings are not made twice."""
+    settings: dict[str, Any] = {"seed": 7, "suffix": "rag", "hyperparameters": {"n_epochs": 2, "batch_size": "auto"}}
+    make_validated(service, data_path, **settings).finetune()
+    # As OpenAI shows it: the snapshot's name, and figures in place of "auto".
+    told = {"n_epochs": 2, "batch_size": 4}
+    service.jobs[0].update(model=f"{BASE}-2025-04-14", seed=7, user_provided_suffix="rag", hyperparameters=told)
+    service.jobs[0].update(status="succeeded", fine_tuned_model=TUNED, validation_file="file-2")
+    Path(f"{data_path}.job.json").unlink()
+
+    engine = make_validated(service, data_path, **settings)
+    engine.finetune()
+
+    assert (len(service.files), len(service.jobs), engine.get_current_job().id) == (2, 1, "job-1")
+
+
+@pytest.mark.parametrize(
+    "job",
+    [
+        {"status": "failed"},
+        {"status": "cancelled"},
+        {"status": "succeeded", "fine_tuned_model": None},
+        {"model": "gpt-4.1"},
+        {"seed": 8},
+        {"user_provided_suffix": "other"},
+        {"hyperparameters": {"n_epochs": 3}},
+        {"validation_file": "file-9"},
+    ],
+    ids=lambda job: next(iter(job.items()))[0] + "-" + str(next(iter(job.values()))),
+)
+def test_a_listed_job_that_is_lost_or_another_is_not_continued(
+    service: Service, data_path: Path, job: dict[str, Any]
+) -> None:
+    """With the record gone, a new job is started on the file that is there."""
+    settings: dict[str, Any] = {"seed": 7, "suffix": "rag", "hyperparameters": {"n_epochs": 2}}
+    make_validated(service, data_path, **settings).finetune()
+    service.jobs[0].update(job)
+    Path(f"{data_path}.job.json").unlink()
+
+    make_validated(service, data_path, **settings).finetune()
+
+    assert (len(service.files), len(service.jobs)) == (2, 2)
+    assert job_record(data_path)["job_id"] == "job-2"
+
+
+def test_other_settings_start_another_job_when_the_record_was_lost(service: Service, data_path: Path) -> None:
+    """A job of the same file with another seed is not mistaken for this one."""
+    make_engine(service, data_path, seed=1).finetune()
+    Path(f"{data_path}.job.json").unlink()
+
+    make_engine(service, data_path, seed=2).finetune()
+
+    assert [body["seed"] for body in service.bodies] == [1, 2]
+
+
+@pytest.mark.parametrize("status", [403, 404, 405, 501])
+def test_a_service_without_lists_can_train(service: Service, data_path: Path, status: int) -> None:
+    """Where there is nothing to search, the file and the job are sent."""
+    service.refusals["GET", "/v1/files"] = [(status, refusal("not here"))]
+    service.refusals["GET", "/v1/fine_tuning/jobs"] = [(status, refusal("not here"))]
+
+    make_engine(service, data_path).finetune()
+
+    assert (len(service.files), len(service.jobs)) == (1, 1)
+
+
+def test_a_list_that_fails_otherwise_stops_before_anything_is_sent(service: Service, data_path: Path) -> None:
+    """A wrong key is the service's own error."""
+    service.refusals["GET", "/v1/files"] = [(401, refusal("wrong key"))]
+
+    with pytest.raises(openai.AuthenticationError):
+        make_engine(service, data_path).finetune()
+
+    assert service.count(UPLOAD) == 0
+
+
+NO_API = "http://proxy.invalid/v1 did not answer like the OpenAI API; check the base URL"
+
+
+@pytest.mark.parametrize("reply", ["<html>Please log in</html>", [], None, {}], ids=["html", "list", "null", "empty"])
+@pytest.mark.parametrize(
+    "call", [UPLOAD, CREATE, ("GET", "/v1/files"), ("GET", "/v1/fine_tuning/jobs"), ("GET", "/v1/files/file-1")]
+)
+def test_a_reply_of_something_else_is_one_sentence_and_nothing_is_sent_twice(
+    service: Service, data_path: Path, call: tuple[str, str], reply: Any
+) -> None:
+    """A proxy answered in the service's place, after the request had arrived: the next call finds what is there."""
+    answer = service.answer
+
+    def disguise(asked: tuple[str, str], request: Any) -> Any:
+        made = answer(asked, request)
+        return reply if asked == call and service.count(call) == 1 else made
+
+    service.answer = disguise  # type: ignore[method-assign]
+    engine = make_engine(service, data_path)
+
+    with pytest.raises(FinetuneError) as caught:
+        engine.finetune()
+    engine.finetune()
+
+    assert str(caught.value) == NO_API
+    assert (len(service.files), len(service.jobs)) == (1, 1)
+
+
+@pytest.mark.parametrize("ask", ["wait", "get_current_job", "get_finetuned_model", "cancel", "events"])
+def test_a_page_in_place_of_the_job_is_one_sentence(service: Service, data_path: Path, ask: str) -> None:
+    """Whatever is asked about the job."""
+    engine = started(service, data_path, {"status": "running"})
+    calls = [("GET", ""), ("POST", "/cancel"), ("GET", "/events")]
+    service.refusals = {(method, f"/v1/fine_tuning/jobs/job-1{end}"): [(200, "<html>")] for method, end in calls}
+
+    with pytest.raises(FinetuneError) as caught:
+        getattr(engine, ask)()
+
+    assert str(caught.value) == NO_API
+
+
+def test_a_reply_that_is_cut_off_is_one_sentence(service: Service, data_path: Path) -> None:
+    """It says that it is JSON and is not."""
+    client = openai.OpenAI(
+        base_url="http://proxy.invalid/v1",
+        api_key=KEY,
+        http_client=openai.DefaultHttpxClient(
+            transport=http.MockTransport(
+                lambda _: http.Response(200, content=b'{"data": [', headers={"content-type": "application/json"})
+            )
+        ),
+    )
+
+    with pytest.raises(FinetuneError) as caught:
+        make_engine(service, data_path, client=client).finetune()
+
+    assert str(caught.value) == NO_API
 
 
 def test_start_job_id_attaches_to_a_job(service: Service, tmp_path: Path) -> None:
@@ -636,6 +818,39 @@ def test_a_failed_job_says_why(service: Service, data_path: Path, ask: Callable[
         "param": "training_file",
     }
     assert job_record(data_path)["error_message"] == "Line 4 is bad"
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+def test_a_lost_job_names_the_record_to_move_away(service: Service, data_path: Path, status: str) -> None:
+    """In the library and on the command line; having done that, the same file is trained on again."""
+    record_path = data_path.with_name("job.json")
+    engine = started(service, data_path, {"status": status, "error": {}}, job_path=record_path)
+    service.jobs[0]["status"] = status
+
+    with pytest.raises(FinetuneError) as caught:
+        engine.wait()
+    record_path.rename(data_path.with_name("earlier.json"))
+    engine.finetune()
+
+    assert (
+        str(caught.value)
+        == {
+            "failed": "job job-1 failed: the service gave no reason; look at events(), correct the training file and"
+            " call finetune() or run the command again (to train on the same file again, move"
+            f" {record_path} away first)",
+            "cancelled": "job job-1 was cancelled and will have no tuned model; to start a new one, move"
+            f" {record_path} away and call finetune() or run the command again",
+        }[status]
+    )
+    assert (len(service.files), engine.get_current_job().id) == (1, "job-2")
+
+
+def test_a_job_attached_to_has_no_record_to_name(service: Service, data_path: Path) -> None:
+    """The advice stays true without one."""
+    service.job_looks = [FAILED]
+
+    with pytest.raises(JobFailedError, match=r"move its job record away first\)"):
+        make_engine(service, data_path, start_job_id="job-9").wait()
 
 
 def test_a_job_that_failed_without_a_reason_says_so(service: Service, data_path: Path) -> None:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -571,6 +572,110 @@ def test_failed_embeddings_are_sent_again(ledger: Ledger) -> None:
 
     assert mended.sent == ["a", "b"]
     assert (total(ledger).calls, total(ledger).failed) == (4, 2)
+
+
+class SlowEmbedding(CountingEmbedding):
+    """Answers when it is let go, and tells when it is asked."""
+
+    _asked: threading.Event = PrivateAttr(default_factory=threading.Event)
+    _go: threading.Event = PrivateAttr(default_factory=threading.Event)
+
+    def wait_until_asked(self) -> None:
+        assert self._asked.wait(30)
+
+    def let_go(self) -> None:
+        self._go.set()
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        self._asked.set()
+        assert self._go.wait(30)
+        return super()._get_text_embedding(text)
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        self._asked.set()
+        while not self._go.is_set():
+            await asyncio.sleep(0.001)
+        return super()._get_text_embedding(text)
+
+
+async def all_at_once(embedding: BaseEmbedding, inner: SlowEmbedding, batches: list[list[str]]) -> list[Any]:
+    """Start a task per batch, let all of them run into the model, then let it answer."""
+    tasks = [asyncio.ensure_future(embedding.aget_text_embedding_batch(batch)) for batch in batches]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    inner.let_go()
+    return await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_text_asked_for_by_many_tasks_at_once_is_sent_once(ledger: Ledger) -> None:
+    """The others wait for it, in batches that share texts too, without waiting for each other forever."""
+    inner = SlowEmbedding()
+    embedding = ledger.wrap_embedding(inner, stage="index")
+    vectors = await all_at_once(embedding, inner, [["a", "bb"], ["bb", "ccc"], ["ccc", "a"], ["a"], ["a"]])
+
+    assert sorted(inner.sent) == ["a", "bb", "ccc"]
+    assert [len(batch) for batch in vectors] == [2, 2, 2, 1, 1]
+    assert vectors[0][0] == vectors[2][1] == vectors[3][0] == vectors[4][0]
+    assert (total(ledger).calls, total(ledger).replayed) == (3, 5)
+
+
+async def test_an_error_reaches_all_tasks_that_wait_for_the_text(ledger: Ledger) -> None:
+    """One failed call is one failed call, and the next time the text is sent again."""
+    inner = SlowEmbedding(broken=True)
+    embedding = ledger.wrap_embedding(inner, stage="index")
+    errors = await all_at_once(embedding, inner, [["a"]] * 6)
+    inner.broken = False
+    await embedding.aget_text_embedding("a")
+
+    assert [str(error) for error in errors] == ["no embeddings today"] * 6
+    assert inner.sent == ["a"]
+    assert (total(ledger).calls, total(ledger).failed) == (2, 1)
+
+
+async def test_a_cancelled_task_leaves_its_text_to_those_who_wait(ledger: Ledger) -> None:
+    """One that waits asks itself; one that gives up waiting disturbs nobody."""
+    inner = SlowEmbedding()
+    embedding = ledger.wrap_embedding(inner, stage="index")
+    tasks = [asyncio.ensure_future(embedding.aget_text_embedding("a")) for _ in range(4)]
+    for cancelled in (tasks[0], tasks[1]):
+        for _ in range(20):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+    inner.let_go()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert [type(result) for result in results] == [asyncio.CancelledError, asyncio.CancelledError, list, list]
+    assert inner.sent == ["a"]
+    assert (total(ledger).calls, total(ledger).possibly_charged) == (2, 1)
+
+
+def test_a_text_asked_for_by_many_threads_at_once_is_sent_once(ledger: Ledger) -> None:
+    """Copies of the embedding wait for each other as well."""
+    inner = SlowEmbedding()
+    embeddings = [ledger.wrap_embedding(inner, stage=stage) for stage in "abcdef"]
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        first = pool.submit(embeddings[0].get_text_embedding, "a")
+        inner.wait_until_asked()
+        others = [pool.submit(embedding.get_text_embedding, "a") for embedding in embeddings[1:]]
+        inner.let_go()
+
+    assert [other.result() for other in others] == [first.result()] * 5
+    assert inner.sent == ["a"]
+    assert sum(sums.calls for sums in ledger.totals()) == 1
+
+
+async def test_a_plain_call_in_a_task_does_not_wait_for_another_task(ledger: Ledger) -> None:
+    """It would wait forever: it keeps the event loop, which the other task needs, from going on."""
+    inner = SlowEmbedding()
+    embedding = ledger.wrap_embedding(inner, stage="index")
+    task = asyncio.ensure_future(embedding.aget_text_embedding("a"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    inner.let_go()
+    plain = embedding.get_text_embedding("a")
+
+    assert await task == plain
+    assert inner.sent == ["a", "a"]
 
 
 def test_a_large_batch_is_found_again(ledger: Ledger) -> None:

@@ -43,7 +43,7 @@ def state():
     configured = {name: (logger.level, len(logger.handlers), logger.propagate) for name, logger in loggers.items()}
     return {"modules": sorted(sys.modules), "loggers": configured, "filters": len(warnings.filters)}
 before = state()
-import llama_index_ft_rag
+from llama_index_ft_rag import *
 print(json.dumps({"before": before, "after": state()}))
 """
 
@@ -55,6 +55,7 @@ from pathlib import Path
 from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms import MockLLM
 import llama_index_ft_rag as ft
+from llama_index_ft_rag import *
 from llama_index_ft_rag.cli import main
 from llama_index_ft_rag.errors import MissingExtraError
 from llama_index_ft_rag.report import RunFacts
@@ -128,13 +129,11 @@ def without_optional(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str
 
 def test_all_is_sorted_and_names_everything_public() -> None:
     """`from llama_index_ft_rag import X` works for exactly the documented names."""
-    public = {
-        name
-        for name, value in vars(llama_index_ft_rag).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
-    }
+    public = [name for name in dir(llama_index_ft_rag) if not name.startswith("_")]
+    loaded = {name: getattr(llama_index_ft_rag, name) for name in public}
 
     assert llama_index_ft_rag.__all__ == sorted(public)
+    assert not any(inspect.ismodule(value) for value in loaded.values())
 
 
 def test_every_public_name_is_our_own() -> None:

@@ -267,7 +267,7 @@ def test_loss_curve_is_described() -> None:
     drawn = Report(None, RunFacts(job=JobFacts(loss=curve))).to_html()
     single = Report(None, RunFacts(job=JobFacts(loss=curve[:1]))).to_html()
 
-    assert 'aria-label="Training loss went from 2.000 at step 1 to 0.002 at step 1,000."' in drawn
+    assert 'aria-label="Training loss per step, 1 to 1,000: ' in drawn
     assert drawn.count("<polyline") == 1
     assert "<polyline" not in single
 
@@ -335,7 +335,9 @@ tuned           0.750               1.000          0              110      $0.22
 teacher             –                   –          0              110      $0.33
                                                 of 8   100 in, 10 out
 Mean score, and how many of the 8 questions it is the mean of. What could not be
-scored is left out, never counted as 0. Prices are for 1,000 questions.
+scored is left out, never counted as 0. A refusal is scored like any other
+answer, which mostly means 0; the column says how many there are. Prices are for
+1,000 questions.
 
 tuned against base
                                       95 %       p  better : worse
@@ -346,18 +348,21 @@ faithfulness      8      +0.525  +0.298 to    .016       7 : 1 : 0        better
 agreement with    8       0.000   0.000 to   1.000       0 : 0 : 8            no
 teacher                              0.000                            difference
                                                                            shown
+A difference counts as shown where the interval leaves out 0 and p is below .05.
 
 tuned against teacher
                                      95 %        p     better : worse :
 metric        n  difference      interval   (Holm)                 same  verdict
 ────────────────────────────────────────────────────────────────────────────────
 faithfulness  0           –             –        –            0 : 0 : 0  too few
+A difference counts as shown where the interval leaves out 0 and p is below .05.
 
 teacher against base
                                      95 %        p     better : worse :
 metric        n  difference      interval   (Holm)                 same  verdict
 ────────────────────────────────────────────────────────────────────────────────
 faithfulness  0           –             –        –            0 : 0 : 0  too few
+A difference counts as shown where the interval leaves out 0 and p is below .05.
 
 Agreement with the teacher
                 all          where the teacher         refused where the teacher
@@ -399,7 +404,7 @@ recorded examples         30
 examples trained on       27
 epochs                    3
 training cost             $2.50
-loss                      2.000 to 0.500 in 2 points
+loss                      2.000 at first, 0.500 at the end (means of 1)
 
 Provenance
 backend                   openai
@@ -428,7 +433,7 @@ MARKDOWN = """\
 | tuned | 0.750 (n = 8) | 1.000 (n = 8) | 0 (of 8) | 110 (100 in, 10 out) | &#36;0.22 |
 | teacher | – | – | 0 (of 8) | 110 (100 in, 10 out) | &#36;0.33 |
 
-Mean score, and how many of the 8 questions it is the mean of. What could not be scored is left out, never counted as 0. Prices are for 1,000 questions.
+Mean score, and how many of the 8 questions it is the mean of. What could not be scored is left out, never counted as 0. A refusal is scored like any other answer, which mostly means 0; the column says how many there are. Prices are for 1,000 questions.
 
 ## tuned against base
 
@@ -437,17 +442,23 @@ Mean score, and how many of the 8 questions it is the mean of. What could not be
 | faithfulness | 8 | +0.525 | +0.298 to +0.752 | .016 | 7 : 1 : 0 | better |
 | agreement with teacher | 8 | 0.000 | 0.000 to 0.000 | 1.000 | 0 : 0 : 8 | no difference shown |
 
+A difference counts as shown where the interval leaves out 0 and p is below .05.
+
 ## tuned against teacher
 
 | metric | n | difference | 95 % interval | p (Holm) | better : worse : same | verdict |
 |---|---:|---:|---:|---:|---:|---:|
 | faithfulness | 0 | – | – | – | 0 : 0 : 0 | too few |
 
+A difference counts as shown where the interval leaves out 0 and p is below .05.
+
 ## teacher against base
 
 | metric | n | difference | 95 % interval | p (Holm) | better : worse : same | verdict |
 |---|---:|---:|---:|---:|---:|---:|
 | faithfulness | 0 | – | – | – | 0 : 0 : 0 | too few |
+
+A difference counts as shown where the interval leaves out 0 and p is below .05.
 
 ## Agreement with the teacher
 
@@ -492,7 +503,7 @@ Token F1 with the teacher's answer: agreement, not correctness. Refusing what th
 - examples trained on: 27
 - epochs: 3
 - training cost: &#36;2.50
-- loss: 2.000 to 0.500 in 2 points
+- loss: 2.000 at first, 0.500 at the end (means of 1)
 
 ## Provenance
 

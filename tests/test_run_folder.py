@@ -22,7 +22,7 @@ def test_another_seed_is_refused(tmp_path):
     """Two runs never mix in one folder."""
     RunFolder(tmp_path / "run", identity=IDENTITY, settings={}).close()
 
-    with pytest.raises(RunFolderError, match=r"holds a run with another seed \(0, now 1\); choose another folder"):
+    with pytest.raises(RunFolderError, match=r"was made with seed 0, now it is 1; choose another folder"):
         RunFolder(tmp_path / "run", identity={**IDENTITY, "seed": 1}, settings={})
 
 
@@ -74,6 +74,9 @@ def test_outputs_of_other_inputs_are_put_aside(tmp_path):
         (None, "no run.json here; pass the folder"),
         ("not json", "cannot be read"),
         ('{"schema_version": 99}', "schema version 99, this version reads 1"),
+        ("[1, 2]", "run.json: is not the record of a run; start again in another folder"),
+        ('{"schema_version": 1}', "run.json: is damaged, it has no 'identity'; start again in another folder"),
+        ('{"schema_version": 1, "identity": {}, "settings": 5}', "run.json: is damaged, it has no 'settings'"),
     ],
 )
 def test_what_is_no_run_is_named(tmp_path, content, message):

@@ -65,7 +65,7 @@ def test_no_difference_says_what_would_settle_it() -> None:
     assert sentence([row]) == (
         "On 40 questions, no difference shown between base and tuned in answer relevancy "
         "(−0.003, 95 % interval −0.010 to +0.004); with this many questions a true difference in answer relevancy "
-        "below 0.12 would probably be missed, and one as small as the one seen needs about 230 of them."
+        "below 0.12 would probably be missed, and one as small as the one seen needs about 230 questions."
     )
 
 

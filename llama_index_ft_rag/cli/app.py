@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 import threading
@@ -17,7 +18,7 @@ from llama_index_ft_rag.cli.progress import StageProgress
 from llama_index_ft_rag.cli.services import Backend, check_services, main_endpoint, role_endpoint
 from llama_index_ft_rag.cli.talk import ask_before_spending, err, out, rendered, show_plan, show_result
 from llama_index_ft_rag.concurrency import run_sync
-from llama_index_ft_rag.distill import Distilled, run_plan
+from llama_index_ft_rag.distillation import Distilled, run_plan
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline import OFFLINE_MODELS, OfflineBackend, serve
@@ -234,7 +235,9 @@ def serve_offline(
     try:
         with OfflineBackend(state, seed=seed) as backend, serve(backend, port=port) as server:
             out.print(f"offline backend (toy models) at {server.url}")
-            out.print(f"  export OPENAI_BASE_URL={server.url} OPENAI_API_KEY=offline")
+            # LlamaIndex's own OpenAI classes read OPENAI_API_BASE, everybody else OPENAI_BASE_URL.
+            url = server.url
+            out.print(f"  export OPENAI_API_KEY=offline OPENAI_BASE_URL={url} OPENAI_API_BASE={url}")
             out.print(f"  models: {', '.join(OFFLINE_MODELS)}; stop with Ctrl-C")
             sys.stdout.flush()
             threading.Event().wait()
@@ -248,7 +251,7 @@ def _run(plan: Plan, folder: Path) -> Distilled:
 
 
 def _question_source(option: str, value: str) -> QuestionSource:
-    if value.lstrip("+-").isdigit():
+    if re.fullmatch(r"[+-]?\d{1,18}", value):
         return int(value)
     if not Path(value).exists():
         raise ConfigurationError(f"{option} {value}: neither a number nor a file that exists; check the path")

@@ -5,18 +5,11 @@ In: errors of the `openai` library. Out: text without keys. Knows nothing of com
 
 from __future__ import annotations
 
-import os
-
 import openai
 
+from llama_index_ft_rag import endpoints
 from llama_index_ft_rag.report.hostile_text import one_line, without_controls
 
-KEY_VARIABLES = (
-    "OPENAI_API_KEY",
-    "FT_RAG_TEACHER_API_KEY",
-    "FT_RAG_STUDENT_API_KEY",
-    "FT_RAG_JUDGE_API_KEY",
-)
 STOPPED = "stopped; what was computed is kept, and the same command continues"
 _AGAIN = "what was computed is kept, and the same command continues"
 
@@ -43,11 +36,7 @@ def explain(error: openai.OpenAIError) -> str:
 
 def without_keys(text: str) -> str:
     """The text without control characters and without any API key of this process."""
-    for variable in KEY_VARIABLES:
-        key = os.environ.get(variable, "")
-        if len(key) > 7:
-            text = text.replace(key, f"[{variable}]")
-    return without_controls(text)
+    return without_controls(endpoints.without_keys(text))
 
 
 def _address(error: openai.APIError) -> str:

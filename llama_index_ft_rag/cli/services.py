@@ -43,7 +43,7 @@ def main_endpoint(backend: Backend | None, base_url: str | None, folder: Path, *
 
 def names_a_service() -> bool:
     """Whether the environment says where to ask."""
-    return bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
+    return any(os.environ.get(name) for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_BASE"))
 
 
 def role_endpoint(role: str, base_url: str | None, main: Endpoint) -> Endpoint | None:
@@ -65,7 +65,7 @@ def check_services(plan: Plan) -> Iterator[str]:
     """Ask each service of a plan which models it has; yield what could not be made sure.
 
     Raises:
-        ConfigurationError: If a service says that it does not have a model.
+        ConfigurationError: If a service says that it does not have a model, or is no such service.
         openai.OpenAIError: If it cannot be reached, or refuses the key.
     """
     wanted: dict[Endpoint, list[str]] = {}
@@ -80,6 +80,11 @@ def check_services(plan: Plan) -> Iterator[str]:
                 raise
             yield f"{endpoint.base_url} does not list its models, so their names could not be checked"
             continue
+        # The openai library takes whatever comes with status 200 for a list of models.
+        except (AttributeError, TypeError, ValueError) as exc:
+            raise ConfigurationError(
+                f"{endpoint.base_url}: did not answer like the OpenAI API; check the base URL (it usually ends in /v1)"
+            ) from exc
         for model in models:
             if model not in listed and not _answers_to(client, model, endpoint, listed):
                 yield f"{endpoint.base_url} does not list {model!r}; going on in case it answers to that name"

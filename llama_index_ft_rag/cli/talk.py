@@ -12,7 +12,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from llama_index_ft_rag.distill import Distilled
+from llama_index_ft_rag.distillation import Distilled
 from llama_index_ft_rag.errors import ConfigurationError, FtRagError
 from llama_index_ft_rag.plan import Plan, Role
 from llama_index_ft_rag.report import Report

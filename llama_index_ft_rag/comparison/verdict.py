@@ -114,6 +114,8 @@ def _clause(verdict: Verdict, rows: Sequence[PairedDifference], base: str, candi
 
 
 def _told(row: PairedDifference, *, same_n: bool) -> str:
+    if row.n > 1 and row.ties == row.n:
+        return f"{metric_words(row.metric)} (the same on all {row.n})"
     facts = [] if row.difference is None else [signed(row.difference)]
     facts += [f"95 % interval {interval(row)}"] if row.low is not None else []
     facts += [] if same_n else [f"n = {row.n}"]
@@ -129,7 +131,7 @@ def _settling(rows: Sequence[PairedDifference]) -> list[str]:
     if shown or row is None:
         return []
     needed = row.questions_needed
-    advice = f", and one as small as the one seen needs about {needed:,} of them" if needed else ""
+    advice = f", and one as small as the one seen needs about {needed:,} questions" if needed else ""
     return [
         f"with this many questions a true difference in {metric_words(row.metric)} below"
         f" {row.minimum_detectable:.2f} would probably be missed"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -146,6 +147,28 @@ class JobStore:
             if record is not None and record.belongs_to(plan):
                 return record
         return None
+
+    def try_lock(self) -> sqlite3.Connection | None:
+        """Be the only one to submit with this record until what is returned is closed; None while another is.
+
+        Raises:
+            FinetuneError: If there is no locking here, as on some network drives.
+        """
+        make_private_folder(self.path.parent)
+        lock = self.path.with_name(f"{self.path.name}.lock")
+        connection: sqlite3.Connection | None = None
+        # SQLite's file lock works on every platform and vanishes with the process, however it dies.
+        try:
+            lock.touch(mode=0o600)
+            connection = sqlite3.connect(lock, timeout=0, isolation_level=None)
+            connection.execute("BEGIN EXCLUSIVE")
+        except (OSError, sqlite3.Error) as exc:
+            if connection is not None:
+                connection.close()
+            if "database is locked" in str(exc):
+                return None
+            raise FinetuneError(f"{lock}: cannot be locked ({exc}); check the disk or choose another job_path") from exc
+        return connection
 
     def open(self, plan: JobPlan) -> JobRecord:
         """Make the record of a plan the current one: as it was left, or a new one.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 from llama_index.core.llms import LLM
@@ -34,11 +34,13 @@ from llama_index_ft_rag.finetuning.outcome import (
     read_job,
     tuned_model_name,
 )
-from llama_index_ft_rag.finetuning.submission import TRANSIENT, Submission, may_heal
+from llama_index_ft_rag.finetuning.submission import TRANSIENT, Submission, answer_of, may_heal
 from llama_index_ft_rag.finetuning.waiting import Pacing
 from llama_index_ft_rag.validation import validate_file
 
 logger = logging.getLogger(__name__)
+
+_Reply = TypeVar("_Reply")
 
 DEFAULT_WAIT_SECONDS = 24 * 60 * 60.0
 
@@ -52,7 +54,9 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
 
     `finetune()` sends the file and starts the job, once: what was announced, sent and answered is kept in a
     job record, so that a second call, or another process, continues. Another file or other settings start
-    another job, and the earlier record is kept beside the new one.
+    another job, and the earlier record is kept beside the new one. Where the record is lost, a job of the same
+    file and settings that the service lists is continued, unless it failed or was cancelled: to train the same
+    once more, pass another seed or suffix.
 
     Args:
         base_model: Name of the model to tune.
@@ -70,7 +74,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
         metadata: Labels for the job; they do not make it another job.
         job_path: Where the job record is kept; by default `<data_path>.job.json`.
         poll_interval: Seconds between two looks at a job, at most; the first ones follow faster.
-        file_timeout: Seconds the service may take to process the file.
+        file_timeout: Seconds the service may take to process the file, or another process to start the job.
         sleep: Replaces `time.sleep`.
         clock: Replaces `time.monotonic`.
         make_llm: Called as `make_llm(model, **model_kwargs)` to make the tuned LLM. Needed where the client
@@ -148,6 +152,8 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
             ExamplesError: If validation found errors; nothing was sent.
             FileNotAcceptedError: If the service refused the file or did not process it in time.
             TrainingNotAvailableError: If the organisation may not create jobs; nothing was charged.
+            FinetuneError: If another process is submitting the same for too long, or what answers is no such
+                service.
             openai.APIError: Whatever else the service answered.
         """
         with self._lock:
@@ -199,7 +205,7 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
                 if on_status is not None and (seen is None or seen.status != state.status):
                     on_status(job)
                 seen = state
-                raise_if_lost(state)
+                raise_if_lost(state, job_path=self._job_path)
                 if state.is_finished:
                     return job
             if not deadline.pause(next(intervals)):
@@ -210,8 +216,10 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
 
         Raises:
             JobNotStartedError: If there is none yet.
+            FinetuneError: If what answers is no such service.
         """
-        job = self._client.fine_tuning.jobs.retrieve(self._job_id())
+        job_id = self._job_id()
+        job = self._answer(lambda: self._client.fine_tuning.jobs.retrieve(job_id))
         self._note(read_job(job))
         return job
 
@@ -227,20 +235,22 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
             JobFailedError: If the job failed, or succeeded without releasing a model.
             JobCancelledError: If the job was cancelled.
         """
-        name = tuned_model_name(read_job(self.get_current_job()))
+        name = tuned_model_name(read_job(self.get_current_job()), job_path=self._job_path)
         if self._make_llm is not None:
             return self._make_llm(name, **model_kwargs)
         return llm_like_client(self._client, name, self.base_model, model_kwargs)
 
     def cancel(self) -> FineTuningJob:
         """Cancel the job. What it has trained so far may be charged."""
-        job = self._client.fine_tuning.jobs.cancel(self._job_id())
+        job_id = self._job_id()
+        job = self._answer(lambda: self._client.fine_tuning.jobs.cancel(job_id))
         self._note(read_job(job))
         return job
 
     def events(self) -> list[FinetuneEvent]:
         """Fetch the job's own log, oldest first."""
-        listed = self._client.fine_tuning.jobs.list_events(self._job_id(), limit=100)
+        job_id = self._job_id()
+        listed = self._answer(lambda: self._client.fine_tuning.jobs.list_events(job_id, limit=100), field="data")
         return [read_event(event) for event in islice(listed, _EVENTS_AT_MOST)][::-1]
 
     @property
@@ -249,6 +259,13 @@ class OpenAIFinetuneEngine(BaseLLMFinetuneEngine):
         if self._record is not None and self._record.trained_tokens is not None:
             return self._record.trained_tokens
         return read_job(self.get_current_job()).trained_tokens
+
+    @property
+    def _job_path(self) -> Path | None:
+        return self._store.path if self.start_job_id is None else None
+
+    def _answer(self, ask: Callable[[], _Reply], *, field: str = "id") -> _Reply:
+        return answer_of(ask, endpoint=public_url(self._client), field=field)
 
     def _plan(self) -> JobPlan:
         return JobPlan(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
@@ -81,8 +82,8 @@ def read_time(seconds: Any) -> datetime | None:
         return None
 
 
-def raise_if_lost(state: JobState) -> None:
-    """Raise when a job has ended without a model that can be used.
+def raise_if_lost(state: JobState, *, job_path: Path | None = None) -> None:
+    """Raise when a job has ended without a model that can be used; `job_path` is where its record lies.
 
     Raises:
         JobFailedError: If it failed, or succeeded without a model.
@@ -90,27 +91,27 @@ def raise_if_lost(state: JobState) -> None:
     """
     if state.status in _CANCELLED:
         raise JobCancelledError(
-            f"job {state.job_id} was cancelled and will have no tuned model;"
-            " move its job record away and call finetune() to start a new one",
+            f"job {state.job_id} was cancelled and will have no tuned model; to start a new one, move"
+            f" {job_path or 'its job record'} away and call finetune() or run the command again",
             job_id=state.job_id,
             status=state.status,
         )
     if state.status == "failed":
-        raise _failed(state, _reason(state))
+        raise _failed(state, _reason(state), job_path)
     if state.status == "succeeded" and state.tuned_model is None:
         reason = "no tuned model was released; the service's safety checks may have blocked it"
-        raise _failed(state, f"{reason} ({_reason(state)})" if state.error_message else reason)
+        raise _failed(state, f"{reason} ({_reason(state)})" if state.error_message else reason, job_path)
 
 
-def tuned_model_name(state: JobState) -> str:
-    """Name of the tuned model.
+def tuned_model_name(state: JobState, *, job_path: Path | None = None) -> str:
+    """Name of the tuned model; `job_path` is where the job's record lies.
 
     Raises:
         JobNotReadyError: If the job is still under way.
         JobFailedError: If it failed, or succeeded without a model.
         JobCancelledError: If it was cancelled.
     """
-    raise_if_lost(state)
+    raise_if_lost(state, job_path=job_path)
     if not state.is_finished or state.tuned_model is None:
         raise JobNotReadyError(
             f"job {state.job_id} is {state.status}, its model is not there yet: call wait() first",
@@ -120,10 +121,11 @@ def tuned_model_name(state: JobState) -> str:
     return state.tuned_model
 
 
-def _failed(state: JobState, reason: str) -> JobFailedError:
+def _failed(state: JobState, reason: str, job_path: Path | None) -> JobFailedError:
     return JobFailedError(
         f"job {state.job_id} {state.status}: {reason}; look at events(), correct the training file and call"
-        " finetune() again (to retry the same file, move its job record away first)",
+        " finetune() or run the command again (to train on the same file again, move"
+        f" {job_path or 'its job record'} away first)",
         job_id=state.job_id,
         status=state.status,
         code=state.error_code,

@@ -2,39 +2,66 @@
 
 In: a plan, its record store and a client. Out: the record with the job's id. Every write on the network is
 announced in the record first; where an announced write was never answered (a killed process, a lost reply),
-the service's own lists are searched before it is done again. Knows nothing of what becomes of the job.
+nor is anything sent that the service's own lists already have. One submission at a time works on a record.
+Knows nothing of what becomes of the job.
 """
 
 from __future__ import annotations
 
+import json
 import logging
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 import openai
 from openai.types import FileObject
+from openai.types.fine_tuning import FineTuningJob
 
-from llama_index_ft_rag.errors import FileNotAcceptedError, TrainingNotAvailableError
+from llama_index_ft_rag.errors import FileNotAcceptedError, FinetuneError, TrainingNotAvailableError
 from llama_index_ft_rag.finetuning.job import DataFile, Intent, JobPlan, JobRecord, JobStore
 from llama_index_ft_rag.finetuning.waiting import Deadline, Pacing
 
 logger = logging.getLogger(__name__)
+
+_Reply = TypeVar("_Reply")
 
 TRANSIENT = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 """Errors that may heal by themselves; see `may_heal`."""
 
 _RETRY_PAUSES = (2.0, 8.0)
 _FILE_POLL_SECONDS = 5.0
+_LOCK_POLL_SECONDS = 0.5
 _LISTED_AT_MOST = 10_000
 
 _FILE_READY = ("processed", "succeeded", "success")
 _FILE_REFUSED = ("error", "failed", "deleted")
+_JOB_LOST = ("failed", "cancelled", "canceled")
+
+_HAS_NO_LISTS = (403, 404, 405, 501)
 
 
 def may_heal(error: openai.APIError) -> bool:
     """Whether doing the same again later can help; an exhausted quota answers 429 too and cannot heal."""
     return isinstance(error, TRANSIENT) and error.code != "insufficient_quota"
+
+
+def answer_of(ask: Callable[[], _Reply], *, endpoint: str, field: str = "id") -> _Reply:
+    """Ask a service, and take the reply only if it has the field that everything else hangs on.
+
+    Raises:
+        FinetuneError: If it has not; the SDK hands over a proxy's HTML page as a plain string.
+    """
+    problem = FinetuneError(f"{endpoint} did not answer like the OpenAI API; check the base URL")
+    try:
+        reply = ask()
+    except (json.JSONDecodeError, AttributeError) as exc:  # the SDK trips over a list that is no list itself
+        raise problem from exc
+    if getattr(reply, field, None) is None:
+        raise problem
+    return reply
 
 
 class Submission:
@@ -74,9 +101,25 @@ class Submission:
         Raises:
             FileNotAcceptedError: If the service refused the file or did not process it in time.
             TrainingNotAvailableError: If the organisation may not create jobs.
+            FinetuneError: If another submission holds the record too long, or what answers is no such service.
             openai.APIError: Whatever else the service answered.
         """
-        record = self._store.open(self._plan)
+        with closing(self._lock()):
+            return self._go_on(self._store.open(self._plan))
+
+    def _lock(self) -> sqlite3.Connection:
+        deadline = self._pacing.deadline(self._pacing.file_timeout)
+        while True:
+            lock = self._store.try_lock()
+            if lock is not None:
+                return lock
+            if not deadline.pause(_LOCK_POLL_SECONDS):
+                raise FinetuneError(
+                    f"{self._store.path}: another process is still submitting this job after {deadline.seconds:g} s;"
+                    " wait for it and start again (its job is continued), or pass a longer file_timeout"
+                )
+
+    def _go_on(self, record: JobRecord) -> JobRecord:
         if record.job_id is not None:
             logger.log(self._level, "Job %s was started before; nothing is sent again", record.job_id)
             return record
@@ -93,11 +136,11 @@ class Submission:
         name = self._plan.upload_name(file)
 
         def find() -> str | None:
-            listed = islice(self._client.files.list(purpose="fine-tune"), _LISTED_AT_MOST)
-            return next((found.id for found in listed if _is_usable(found, name)), None)
+            listed = self._answer(lambda: self._client.files.list(purpose="fine-tune"), field="data")
+            return next((one.id for one in islice(listed, _LISTED_AT_MOST) if _is_usable(one, name)), None)
 
         def upload() -> str:
-            return self._writer.files.create(file=(name, file.content), purpose="fine-tune").id
+            return self._answer(lambda: self._writer.files.create(file=(name, file.content), purpose="fine-tune")).id
 
         file_id = self._once(record, intent, find=find, send=upload)
         logger.log(self._level, "%s: uploaded to %s as file %s", file.path, self._plan.endpoint, file_id)
@@ -107,10 +150,8 @@ class Submission:
         deadline = self._pacing.deadline(self._pacing.file_timeout)
 
         def find() -> str | None:
-            # The file has this plan's hashes in its name, so no other plan's job trains on this file id.
-            listed = islice(self._client.fine_tuning.jobs.list(limit=100), _LISTED_AT_MOST)
-            same = (found.id for found in listed if getattr(found, "training_file", None) == record.file_id)
-            return next(same, None)
+            listed = self._answer(lambda: self._client.fine_tuning.jobs.list(limit=100), field="data")
+            return next((one.id for one in islice(listed, _LISTED_AT_MOST) if _is_job_of(one, record)), None)
 
         def create() -> str:
             for file_id in (record.file_id, record.validation_file_id):
@@ -130,8 +171,8 @@ class Submission:
         find: Callable[[], str | None],
         send: Callable[[], str],
     ) -> str:
-        """Send a write and return the id it made; search for that id first wherever it may exist already."""
-        found = find() if record.intent == intent else None
+        """Send a write and return the id it made, unless that is at the service already: records get lost."""
+        found = self._search(find, may_be_sent=record.intent == intent)
         if found is not None:
             logger.log(self._level, "Found %s from an earlier attempt; nothing is sent again", found)
             return found
@@ -149,10 +190,22 @@ class Submission:
                 return found
         return send()
 
+    def _search(self, find: Callable[[], str | None], *, may_be_sent: bool) -> str | None:
+        try:
+            return find()
+        except openai.APIStatusError as exc:
+            if may_be_sent or exc.status_code not in _HAS_NO_LISTS:
+                raise
+            logger.log(self._level, "%s has no list to search: %s", self._plan.endpoint, exc)
+            return None
+
+    def _answer(self, ask: Callable[[], _Reply], *, field: str = "id") -> _Reply:
+        return answer_of(ask, endpoint=self._plan.endpoint, field=field)
+
     def _create_job(self, record: JobRecord, deadline: Deadline) -> str:
         while True:
             try:
-                return self._writer.fine_tuning.jobs.create(**self._job_body(record)).id
+                return self._answer(lambda: self._writer.fine_tuning.jobs.create(**self._job_body(record))).id
             except openai.BadRequestError as exc:
                 if "still being processed" not in exc.message:
                     raise
@@ -192,7 +245,7 @@ class Submission:
 
     def _look_at_file(self, file_id: str) -> FileObject:
         try:
-            return self._client.files.retrieve(file_id)
+            return self._answer(lambda: self._client.files.retrieve(file_id))
         except openai.NotFoundError as exc:
             raise FileNotAcceptedError(
                 f"file {file_id} is no longer at {self._plan.endpoint}; move {self._store.path} away and call"
@@ -217,6 +270,31 @@ class Submission:
 
 def _is_usable(file: FileObject, name: str) -> bool:
     return getattr(file, "filename", None) == name and getattr(file, "status", None) not in _FILE_REFUSED
+
+
+def _is_job_of(job: FineTuningJob, record: JobRecord) -> bool:
+    """Whether a listed job trains what the record says, as far as it tells, and has or may yet have a model."""
+    status = getattr(job, "status", None)
+    if getattr(job, "training_file", None) != record.file_id or status in _JOB_LOST:
+        return False
+    if status == "succeeded" and not getattr(job, "fine_tuned_model", None):
+        return False
+    # OpenAI reports the dated snapshot of the model that was asked for.
+    model = getattr(job, "model", None) or record.base_model
+    return (model == record.base_model or model.startswith(f"{record.base_model}-")) and _has_settings(job, record)
+
+
+def _has_settings(job: FineTuningJob, record: JobRecord) -> bool:
+    hyperparameters = getattr(job, "hyperparameters", None)
+    asked = {
+        **record.settings,
+        **record.settings.get("hyperparameters", {}),
+        "validation_file": record.validation_file_id,
+    }
+    told = {name: getattr(job, name, None) or getattr(hyperparameters, name, None) for name in asked}
+    told = {**told, "suffix": getattr(job, "user_provided_suffix", None), "hyperparameters": None}
+    unsaid = (None, "auto")
+    return all(told[name] in unsaid or value in unsaid or told[name] == value for name, value in asked.items())
 
 
 def _not_processed(file_id: str, status: str, deadline: Deadline) -> FileNotAcceptedError:

@@ -14,7 +14,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 
 from llama_index_ft_rag.ledger.account import Account, RepeatNumbers
-from llama_index_ft_rag.ledger.embedding import LedgeredEmbedding
+from llama_index_ft_rag.ledger.embedding import LedgeredEmbedding, UnderWay
 from llama_index_ft_rag.ledger.llm import wrap_llm
 from llama_index_ft_rag.ledger.store import LedgerStore, LedgerTotal, Payer
 
@@ -44,6 +44,7 @@ class Ledger:
     def __init__(self, url_or_path: str | Path) -> None:
         self._store = LedgerStore(url_or_path)
         self._repeats = RepeatNumbers()
+        self._under_way = UnderWay()
 
     def __enter__(self) -> Ledger:
         return self
@@ -75,7 +76,8 @@ class Ledger:
     def wrap_embedding(self, model: BaseEmbedding, *, stage: str, arm: str = "", endpoint: str = "") -> BaseEmbedding:
         """Make an embedding that asks through this ledger, for each text once over all stages and arms."""
         payer = Payer(stage=stage, arm=arm, endpoint=endpoint or _address_of(model), model=model.model_name)
-        return LedgeredEmbedding(model, Account(store=self._store, repeats=self._repeats, payer=payer))
+        account = Account(store=self._store, repeats=self._repeats, payer=payer)
+        return LedgeredEmbedding(model, account, self._under_way)
 
     def totals(self) -> list[LedgerTotal]:
         """What was sent, by stage, arm and model, over all runs of this ledger."""

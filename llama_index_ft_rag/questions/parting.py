@@ -79,7 +79,7 @@ def _part(nodes: Sequence[BaseNode], train: int, eval_: int, *, seed: int) -> tu
     if len(nodes) < 2:
         raise QuestionError(
             "one chunk of text cannot give both training and evaluation questions; add documents or use a "
-            "smaller chunk_size"
+            "smaller chunk_size (--chunk-size)"
         )
     blocks = _blocks(nodes)
     sides = _sides(blocks, min(0.9, max(0.1, eval_ / (train + eval_))), seed=seed)

@@ -91,6 +91,10 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         """All finished calls of one query, of every kind, in the order they started."""
         return list(self._watcher.calls.examples(query_id).values())
 
+    def failures_of(self, query_id: str) -> list[str]:
+        """Why calls of one query failed, whether or not its engine told anybody."""
+        return self._watcher.calls.failures_of(query_id)
+
     def summary(self) -> RecordingSummary:
         """Count the calls kept and, by reason, those not kept."""
         return self._watcher.calls.summary()

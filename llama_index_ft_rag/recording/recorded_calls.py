@@ -89,6 +89,7 @@ class RecordedCalls:
         self._calls: list[RecordedCall] = []
         self._by_query: dict[str, list[RecordedCall]] = {}
         self._failed: Counter[str] = Counter()
+        self._failed_by_query: dict[str, list[str]] = {}
 
     def start(self, call: RecordedCall) -> None:
         """Take a call whose request is about to be sent."""
@@ -122,6 +123,13 @@ class RecordedCalls:
             # A nested call fails together with the one around it: that is one failure.
             if call.inside is None:
                 self._failed[reason] += 1
+                if call.scope is not None:
+                    self._failed_by_query.setdefault(call.scope.query_id, []).append(reason)
+
+    def failures_of(self, query_id: str) -> list[str]:
+        """Why calls of a query failed, in the order in which they did."""
+        with self._lock:
+            return list(self._failed_by_query.get(query_id, ()))
 
     def count(self, reason: str) -> None:
         """Count something that was not recorded at all."""
@@ -140,6 +148,7 @@ class RecordedCalls:
             self._calls.clear()
             self._by_query.clear()
             self._failed.clear()
+            self._failed_by_query.clear()
 
     def examples(self, query_id: str | None = None) -> dict[str, TrainingExample]:
         """The finished calls, of all queries or of one, by call id, in the order they started."""

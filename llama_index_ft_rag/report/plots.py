@@ -14,7 +14,7 @@ from typing import Literal
 from llama_index_ft_rag.comparison import Comparison
 from llama_index_ft_rag.comparison.paired import PairedDifference, Verdict
 from llama_index_ft_rag.comparison.verdict import interval, metric_words, signed
-from llama_index_ft_rag.report.run_facts import LossPoint
+from llama_index_ft_rag.report.run_facts import LossPoint, loss_words
 from llama_index_ft_rag.report.tables import heading, lead_metric, lead_scores
 
 _MOST_LOSS_POINTS = 400
@@ -140,7 +140,7 @@ def loss_plot(loss: Sequence[LossPoint]) -> LossPlot | None:
         ticks=[Tick(at=0.0, label=f"{top:g}"), Tick(at=100.0, label="0")],
         first_step=first,
         last_step=last,
-        words=f"Training loss went from {loss[0].loss:.3f} at step {first:,} to {loss[-1].loss:.3f} at step {last:,}.",
+        words=f"Training loss per step, {first:,} to {last:,}: {loss_words(loss)}.",
     )
 
 

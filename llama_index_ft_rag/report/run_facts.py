@@ -6,6 +6,7 @@ nothing of how they are shown.
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +17,13 @@ class LossPoint:
 
     step: int
     loss: float
+
+
+def loss_words(loss: Sequence[LossPoint]) -> str:
+    """How a loss moved: single steps jump about, so the means of both ends are told."""
+    tenth = max(1, len(loss) // 10)
+    first, last = (statistics.fmean(point.loss for point in part) for part in (loss[:tenth], loss[-tenth:]))
+    return f"{first:.3f} at first, {last:.3f} at the end (means of {tenth})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,7 +69,8 @@ def arms_table(comparison: Comparison, *, offline: bool) -> Table:
         headings=headings,
         rows=rows,
         note=f"Mean score, and how many of the {comparison.planned} questions it is the mean of."
-        " What could not be scored is left out, never counted as 0."
+        " What could not be scored is left out, never counted as 0. A refusal is scored like any other answer,"
+        " which mostly means 0; the column says how many there are."
         + (" Prices are for 1,000 questions." if priced else ""),
     )
 
@@ -96,6 +97,7 @@ def difference_tables(comparison: Comparison, *, offline: bool) -> list[Table]:
                 for row in comparison.differences
                 if (row.base_arm, row.arm) == (base, arm)
             ],
+            note="A difference counts as shown where the interval leaves out 0 and p is below .05.",
         )
         for base, arm in pairs
     ]

@@ -13,7 +13,7 @@ from llama_index_ft_rag.catalog import is_offline_model
 from llama_index_ft_rag.comparison import Comparison
 from llama_index_ft_rag.comparison.money import ArmMoney
 from llama_index_ft_rag.comparison.verdict import dollars, interval, metric_words, signed
-from llama_index_ft_rag.report.run_facts import JobFacts, RunFacts
+from llama_index_ft_rag.report.run_facts import JobFacts, RunFacts, loss_words
 from llama_index_ft_rag.report.tables import (
     Cell,
     Table,
@@ -163,7 +163,7 @@ def _training_facts(run: RunFacts, *, usd: float | None, offline: bool) -> list[
     job = run.job or JobFacts()
     counts = [("recorded examples", run.recorded), ("examples trained on", run.kept)]
     tokens = [("trained tokens", job.trained_tokens), ("estimated before upload", job.estimated_tokens)]
-    loss = f"{job.loss[0].loss:.3f} to {job.loss[-1].loss:.3f} in {len(job.loss)} points" if job.loss else None
+    loss = loss_words(job.loss) if job.loss else None
     free = offline and is_offline_model(job.base_model or "")
     cost = "offline: nothing is charged" if free else "no price known"
     values = [

@@ -41,16 +41,20 @@ OnStage = Callable[[str, int, int], None]
 class Distilled:
     """What a run leaves in your hands."""
 
-    engine: BaseQueryEngine
+    engine: BaseQueryEngine = field(repr=False)
     """Your engine with the tuned LLM inside."""
-    llm: LLM
+    llm: LLM = field(repr=False)
     """The tuned LLM."""
-    comparison: Comparison | None
+    comparison: Comparison | None = field(repr=False)
     """Base against tuned against teacher; `None` when the run was made without evaluation."""
-    cost: Sequence[LedgerTotal]
+    cost: Sequence[LedgerTotal] = field(repr=False)
     """Calls and tokens of the run, by stage, arm and model."""
     report: Report = field(repr=False)
     folder: Path
+
+    def _repr_html_(self) -> str:
+        """The report, where a notebook shows the result."""
+        return self.report._repr_html_()
 
 
 def distill(
