@@ -246,12 +246,21 @@ WRONG = [
     ("run pictures/a.png", "pictures/a.png: cannot be read; name a folder or a file of these kinds: "),
     ("run", "nothing to run on: name documents, or your own engine with --engine module:factory"),
     ("run report.md --base-url http://127.0.0.1:9/v1", "--backend offline and a base URL exclude each other"),
-    ("run report.md --student no-such", "the offline backend has no student model 'no-such': use offline-student"),
-    ("run report.md --teacher gpt-4o", "the offline backend has no teacher model 'gpt-4o': use offline-teacher"),
-    ("run report.md --judge gpt-4o", "the offline backend has no judge model 'gpt-4o': use offline-judge"),
+    (
+        "run report.md --student no-such",
+        "has no student model 'no-such': set OPENAI_API_KEY or name a service that has it, or use offline-student",
+    ),
+    (
+        "run report.md --teacher gpt-4o",
+        "has no teacher model 'gpt-4o': set OPENAI_API_KEY or name a service that has it, or use offline-teacher",
+    ),
+    (
+        "run report.md --judge gpt-4o",
+        "has no judge model 'gpt-4o': set OPENAI_API_KEY or name a service that has it, or use offline-judge",
+    ),
     (
         "run report.md --embed-model no-such",
-        "the offline backend has no embedding model 'no-such': use offline-embedding",
+        "has no embedding model 'no-such': set OPENAI_API_KEY or name a service that has it, or use offline-embedding",
     ),
     ("run report.md --train-questions abc", "--train-questions abc: neither a number nor a file that exists"),
     ("run report.md --train-questions \u00b2", "--train-questions \u00b2: neither a number nor a file that exists"),
@@ -262,7 +271,7 @@ WRONG = [
     ("run report.md --eval-questions pictures", "pictures: cannot be read (Is a directory); check the path"),
     (
         "run report.md --train-questions few.txt --eval-questions 0",
-        "examples are left of 1 recorded and a service takes",
+        "examples are left of 1 recorded (dropped: none) and a service takes",
     ),
     ("run --engine app", "engine 'app': not of the form package.module:factory"),
     ("run --engine .app:nothing", "engine '.app:nothing': not of the form package.module:factory"),
@@ -562,7 +571,7 @@ def test_the_offline_server_says_how_to_use_it_and_stops_on_ctrl_c(inputs):
     url = lines[0].split()[-1]
     assert lines == [
         f"offline backend (toy models) at {url}\n",
-        f"  export OPENAI_BASE_URL={url} OPENAI_API_KEY=offline\n",
+        f"  export OPENAI_API_KEY=offline OPENAI_BASE_URL={url} OPENAI_API_BASE={url}\n",
         "  models: offline-teacher, offline-student, offline-judge, offline-embedding; stop with Ctrl-C\n",
     ]
     assert (process.returncode, errors) == (0, "stopped\n")

@@ -259,7 +259,9 @@ def test_too_few_examples_stop_before_anything_is_uploaded(tmp_path):
     """A job that a service would refuse is not begun, and what was recorded stays."""
     document = write_report(tmp_path / "report.md")
 
-    with pytest.raises(ExamplesError, match=r"examples are left of \d+ recorded and a service takes no fewer than 10"):
+    with pytest.raises(
+        ExamplesError, match=r"examples are left of \d+ recorded \(dropped: .*\) and a service takes no fewer than 10"
+    ):
         distill(documents=document, backend="offline", out=tmp_path / "run", train_questions=3, eval_questions=0)
 
     assert (tmp_path / "run" / "answers-teacher.jsonl").exists()
