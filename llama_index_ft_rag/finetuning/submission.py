@@ -275,9 +275,8 @@ def _is_usable(file: FileObject, name: str) -> bool:
 def _is_job_of(job: FineTuningJob, record: JobRecord) -> bool:
     """Whether a listed job trains what the record says, as far as it tells, and has or may yet have a model."""
     status = getattr(job, "status", None)
-    if getattr(job, "training_file", None) != record.file_id or status in _JOB_LOST:
-        return False
-    if status == "succeeded" and not getattr(job, "fine_tuned_model", None):
+    is_lost = status in _JOB_LOST or (status == "succeeded" and not getattr(job, "fine_tuned_model", None))
+    if is_lost or getattr(job, "training_file", None) != record.file_id:
         return False
     # OpenAI reports the dated snapshot of the model that was asked for.
     model = getattr(job, "model", None) or record.base_model
@@ -286,11 +285,8 @@ def _is_job_of(job: FineTuningJob, record: JobRecord) -> bool:
 
 def _has_settings(job: FineTuningJob, record: JobRecord) -> bool:
     hyperparameters = getattr(job, "hyperparameters", None)
-    asked = {
-        **record.settings,
-        **record.settings.get("hyperparameters", {}),
-        "validation_file": record.validation_file_id,
-    }
+    asked = {**record.settings, **record.settings.get("hyperparameters", {})}
+    asked["validation_file"] = record.validation_file_id
     told = {name: getattr(job, name, None) or getattr(hyperparameters, name, None) for name in asked}
     told = {**told, "suffix": getattr(job, "user_provided_suffix", None), "hyperparameters": None}
     unsaid = (None, "auto")
