@@ -80,11 +80,6 @@ class Plan:
     """The command line that asks for this run."""
 
     @property
-    def offline(self) -> bool:
-        """Whether any part of this run is answered by the built-in toy models."""
-        return any(role.model.startswith("offline-") for role in (self.teacher, self.student, self.judge))
-
-    @property
     def evaluate(self) -> bool:
         """Whether base and tuned are compared at all."""
         return bool(self.eval_questions)
