@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,9 @@ from llama_index_ft_rag.questions import Question
 from llama_index_ft_rag.report import Report, write_report
 from llama_index_ft_rag.run_folder import RunFolder, read_run
 from llama_index_ft_rag.run_report import report_of_run
-from llama_index_ft_rag.stages import Stages
+from llama_index_ft_rag.stages import OnStage, Stages
 
 logger = logging.getLogger(__name__)
-
-OnStage = Callable[[str, int, int], None]
-"""Called as `on_stage(stage, done, total)` when a stage begins, moves and ends."""
 
 
 @dataclass(frozen=True, kw_only=True)

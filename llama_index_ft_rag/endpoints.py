@@ -27,7 +27,7 @@ from llama_index.llms.openai_like import OpenAILike
 
 from llama_index_ft_rag.catalog import model_facts
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline import OFFLINE_URL, OfflineBackend
+from llama_index_ft_rag.offline import EMBEDDING_MODEL, OFFLINE_URL, OfflineBackend
 
 OPENAI_URL = "https://api.openai.com/v1"
 # What a server that nobody knows is trusted to take when nothing else is said.
@@ -84,7 +84,7 @@ class Endpoint:
     @property
     def default_embedding(self) -> str:
         """Name of the embedding model used when none is named."""
-        return "offline-embedding" if self.is_offline else "text-embedding-3-small"
+        return EMBEDDING_MODEL if self.is_offline else "text-embedding-3-small"
 
     def llm(self, model: str, **settings: Any) -> LLM:
         """Make a LlamaIndex LLM for `model`; `settings` go to its constructor (`temperature`, `max_tokens`, ...)."""

@@ -118,8 +118,8 @@ class Plan:
             "judge": self.judge.model,
             "judge_endpoint": self.judge.endpoint,
             "embedding": self.embedding,
-            "train_questions": _count(self.train_questions),
-            "eval_questions": _count(self.eval_questions),
+            "train_questions": question_count(self.train_questions),
+            "eval_questions": question_count(self.eval_questions),
             "top_k": self.top_k,
             "chunk_size": self.chunk_size,
             "hyperparameters": dict(self.hyperparameters),
@@ -185,6 +185,11 @@ def make_plan(
         hyperparameters=dict(hyperparameters or {}),
         command=command,
     )
+
+
+def question_count(source: int | tuple[Question, ...]) -> int:
+    """How many questions are wanted, or given."""
+    return source if isinstance(source, int) else len(source)
 
 
 def _role(role: str, model: str | LLM | None, endpoint: Endpoint) -> Role:
@@ -297,7 +302,3 @@ def _content_hashes(documents: Sequence[Document]) -> dict[str, str]:
         name = str(document.metadata.get("file_name", document.doc_id))
         digests.setdefault(name, hashlib.sha256()).update(document.get_content().encode("utf-8", "replace") + b"\0")
     return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
-
-
-def _count(source: int | tuple[Question, ...]) -> int:
-    return source if isinstance(source, int) else len(source)

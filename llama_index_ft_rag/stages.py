@@ -30,7 +30,7 @@ from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyErr
 from llama_index_ft_rag.examples import write_examples
 from llama_index_ft_rag.finetuning import FinetuneEvent, OpenAIFinetuneEngine
 from llama_index_ft_rag.ledger import Ledger
-from llama_index_ft_rag.plan import Plan, Role
+from llama_index_ft_rag.plan import Plan, Role, question_count
 from llama_index_ft_rag.questions import Question, generate_train_and_eval, read_questions, write_questions
 from llama_index_ft_rag.run_folder import RunFolder, fingerprint_of
 from llama_index_ft_rag.run_report import CONTROL, job_facts
@@ -90,7 +90,7 @@ class Stages:
         kept = self._training_questions_so_far(path, trained_on)
         self._begin("questions", {"wanted": wanted, "chunk_size": plan.chunk_size}, [path.name])
         with self._stage(
-            "questions", total=_number(plan.train_questions) + _number(plan.eval_questions)
+            "questions", total=question_count(plan.train_questions) + question_count(plan.eval_questions)
         ) as on_progress:
             if path.exists():
                 questions = read_questions(path)
@@ -293,10 +293,6 @@ class Stages:
         self.folder.note("seconds", {**spent, name: round(spent.get(name, 0.0) + time.monotonic() - started, 2)})
         if last[0] != last[1]:
             self._on_stage(name, last[1], last[1])
-
-
-def _number(source: int | tuple[Question, ...]) -> int:
-    return source if isinstance(source, int) else len(source)
 
 
 def _events_of(trainer: OpenAIFinetuneEngine) -> Sequence[FinetuneEvent]:
