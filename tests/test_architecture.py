@@ -19,12 +19,14 @@ ORDER = """
 
     sample
 
-    offline.responder offline.protocol offline.tokens offline.chat_messages offline.state offline.models
-    offline.files offline.job_settings offline.training_files offline.jobs offline.chat offline.embeddings
-    offline.text offline.prompts
-    offline.english_patterns offline.english_clauses offline.english_figures
-    offline.questions_english offline.questions_chinese offline.question_writer
-    offline.judge offline.embedding offline.features offline.reader offline.training offline.readers
+    offline.responder offline.protocol offline.tokens offline.state
+    offline.api.chat_messages offline.api.models offline.api.files offline.api.job_settings
+    offline.api.training_files offline.api.jobs offline.api.chat offline.api.embeddings offline.api
+    offline.toys.text offline.toys.prompts
+    offline.toys.english_patterns offline.toys.english_clauses offline.toys.english_figures
+    offline.toys.questions_english offline.toys.questions_chinese offline.toys.question_writer
+    offline.toys.judge offline.toys.embedding offline.toys.features offline.toys.reader offline.toys.training
+    offline.toys.readers offline.toys
     offline.doors offline.backend offline.clients offline
 
     tokenizer catalog endpoints examples

@@ -409,7 +409,7 @@ KILLED_RUN = """
 import os, signal, sys
 from llama_index_ft_rag import Endpoint, distill
 from llama_index_ft_rag.offline import OfflineBackend
-from llama_index_ft_rag.offline.readers import BuiltInResponder
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 document, out, where, when = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from llama_index_ft_rag.offline.judge import judge, supported_share, take_apart
-from llama_index_ft_rag.offline.prompts import RelevanceTask, StatementsTask, VerdictsTask, read_request
-from llama_index_ft_rag.offline.readers import BuiltInResponder
 from llama_index_ft_rag.offline.responder import ChatRequest
+from llama_index_ft_rag.offline.toys.judge import judge, supported_share, take_apart
+from llama_index_ft_rag.offline.toys.prompts import RelevanceTask, StatementsTask, VerdictsTask, read_request
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 CONTEXT = (
     "Harbor Light was founded in 1968. Its revenue was $41.2 million in fiscal 2024.\n"

@@ -2,12 +2,12 @@
 
 import pytest
 
-from llama_index_ft_rag.offline.english_clauses import Wording, read_wording
-from llama_index_ft_rag.offline.question_writer import pick_questions, question_behind, write_questions
-from llama_index_ft_rag.offline.questions_chinese import chinese_questions
-from llama_index_ft_rag.offline.questions_english import english_questions
-from llama_index_ft_rag.offline.readers import BuiltInResponder
 from llama_index_ft_rag.offline.responder import ChatRequest
+from llama_index_ft_rag.offline.toys.english_clauses import Wording, read_wording
+from llama_index_ft_rag.offline.toys.question_writer import pick_questions, question_behind, write_questions
+from llama_index_ft_rag.offline.toys.questions_chinese import chinese_questions
+from llama_index_ft_rag.offline.toys.questions_english import english_questions
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 PAGE = (
     "page_label: 4\nfile_name: harbor.pdf\n\nTable of Contents\n"

@@ -9,10 +9,10 @@ from llama_index.core.chat_engine.condense_question import DEFAULT_TEMPLATE
 from llama_index.core.prompts import chat_prompts, default_prompts
 
 from llama_index_ft_rag.errors import OfflineBackendError
-from llama_index_ft_rag.offline.prompts import AnswerTask, QuestionsTask, RefineTask, RewriteTask, read_request
-from llama_index_ft_rag.offline.reader import STUDENT, TEACHER, Reader
-from llama_index_ft_rag.offline.readers import BuiltInResponder
 from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, Responder
+from llama_index_ft_rag.offline.toys.prompts import AnswerTask, QuestionsTask, RefineTask, RewriteTask, read_request
+from llama_index_ft_rag.offline.toys.reader import STUDENT, TEACHER, Reader
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 CONTEXT = (
     "page_label: 3\nfile_name: harbor.pdf\n\n"
@@ -234,7 +234,7 @@ def test_embeddings_are_unit_vectors_near_texts_that_share_words():
 def test_nothing_depends_on_the_hash_seed():
     """Answers and vectors are the same in every process."""
     program = (
-        "from llama_index_ft_rag.offline.readers import BuiltInResponder\n"
+        "from llama_index_ft_rag.offline.toys.readers import BuiltInResponder\n"
         "from llama_index_ft_rag.offline.responder import ChatRequest\n"
         f"text = {'Context: ' + CONTEXT + chr(10) + 'Question: How did sales do in the northern ports?'!r}\n"
         "backend = BuiltInResponder(seed=0)\n"

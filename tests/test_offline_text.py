@@ -2,7 +2,7 @@
 
 import pytest
 
-from llama_index_ft_rag.offline.text import (
+from llama_index_ft_rag.offline.toys.text import (
     Sentence,
     abstains,
     content_tokens,

@@ -2,8 +2,8 @@
 
 import json
 
-from llama_index_ft_rag.offline.readers import BuiltInResponder
 from llama_index_ft_rag.offline.responder import ApiFailure, ChatRequest
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 TOWNS = [
     "Arlow",

@@ -29,7 +29,7 @@ from llama_index_ft_rag.offline import (
     TrainStep,
     serve,
 )
-from llama_index_ft_rag.offline.readers import BuiltInResponder
+from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 from llama_index_ft_rag.sample import sample_report
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,12 +17,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from llama_index_ft_rag.errors import OfflineBackendError
-from llama_index_ft_rag.offline.chat import Chat
+from llama_index_ft_rag.offline.api.chat import Chat
+from llama_index_ft_rag.offline.api.embeddings import Embeddings
+from llama_index_ft_rag.offline.api.files import Files
+from llama_index_ft_rag.offline.api.jobs import Jobs
+from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.doors import in_process_async_client, in_process_client
-from llama_index_ft_rag.offline.embeddings import Embeddings
-from llama_index_ft_rag.offline.files import Files
-from llama_index_ft_rag.offline.jobs import Jobs
-from llama_index_ft_rag.offline.models import Models
 from llama_index_ft_rag.offline.protocol import (
     Refusal,
     Request,
@@ -79,7 +79,7 @@ class OfflineBackend:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if responder is None:
-            from llama_index_ft_rag.offline.readers import BuiltInResponder
+            from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
             responder = BuiltInResponder(seed)
         self._state = State(None if state is None else Path(state))

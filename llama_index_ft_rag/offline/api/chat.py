@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llama_index_ft_rag.offline.chat_messages import find_problem
-from llama_index_ft_rag.offline.models import Models
+from llama_index_ft_rag.offline.api.chat_messages import find_problem
+from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.protocol import (
     Refusal,
     Request,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from llama_index_ft_rag.offline.english_clauses import AUXILIARIES, MOVES, Clause, cut_at_boundary, is_past
-from llama_index_ft_rag.offline.english_patterns import (
+from llama_index_ft_rag.offline.toys.english_clauses import AUXILIARIES, MOVES, Clause, cut_at_boundary, is_past
+from llama_index_ft_rag.offline.toys.english_patterns import (
     AMOUNT,
     BE,
     COMPARED,
@@ -25,7 +25,7 @@ from llama_index_ft_rag.offline.english_patterns import (
     SIZED,
     WEAK,
 )
-from llama_index_ft_rag.offline.text import content_tokens
+from llama_index_ft_rag.offline.toys.text import content_tokens
 
 
 def _figure(clause: Clause) -> str:

@@ -11,19 +11,19 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.embedding import embed_texts
-from llama_index_ft_rag.offline.judge import judge
-from llama_index_ft_rag.offline.prompts import (
+from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainStep
+from llama_index_ft_rag.offline.toys.embedding import embed_texts
+from llama_index_ft_rag.offline.toys.judge import judge
+from llama_index_ft_rag.offline.toys.prompts import (
     AnswerTask,
     QuestionsTask,
     RefineTask,
     RewriteTask,
     read_request,
 )
-from llama_index_ft_rag.offline.question_writer import write_questions
-from llama_index_ft_rag.offline.reader import STUDENT, TEACHER, Reader
-from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainStep
-from llama_index_ft_rag.offline.training import read_lessons, train_reader
+from llama_index_ft_rag.offline.toys.question_writer import write_questions
+from llama_index_ft_rag.offline.toys.reader import STUDENT, TEACHER, Reader
+from llama_index_ft_rag.offline.toys.training import read_lessons, train_reader
 
 TEACHER_MODEL = "offline-teacher"
 STUDENT_MODEL = "offline-student"

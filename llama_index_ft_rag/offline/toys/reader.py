@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from llama_index_ft_rag.errors import OfflineBackendError
-from llama_index_ft_rag.offline.features import (
+from llama_index_ft_rag.offline.toys.features import (
     CONTEXT_FEATURES,
     SENTENCE_FEATURES,
     Array,
@@ -25,7 +25,7 @@ from llama_index_ft_rag.offline.features import (
     read_context,
     sentence_features,
 )
-from llama_index_ft_rag.offline.text import Sentence, abstains, is_chinese
+from llama_index_ft_rag.offline.toys.text import Sentence, abstains, is_chinese
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.chat_messages import find_problem, message_texts
+from llama_index_ft_rag.offline.api.chat_messages import find_problem, message_texts
 from llama_index_ft_rag.offline.protocol import load_json
 from llama_index_ft_rag.offline.responder import ApiFailure
 from llama_index_ft_rag.offline.tokens import count_example_tokens

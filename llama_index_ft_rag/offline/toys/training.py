@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from llama_index_ft_rag.offline.features import (
+from llama_index_ft_rag.offline.responder import TrainStep
+from llama_index_ft_rag.offline.toys.features import (
     CONTEXT_FEATURES,
     SENTENCE_FEATURES,
     Array,
@@ -24,10 +25,9 @@ from llama_index_ft_rag.offline.features import (
     read_context,
     sentence_features,
 )
-from llama_index_ft_rag.offline.prompts import AnswerTask, RefineTask, read_request
-from llama_index_ft_rag.offline.reader import Reader
-from llama_index_ft_rag.offline.responder import TrainStep
-from llama_index_ft_rag.offline.text import abstains, content_tokens
+from llama_index_ft_rag.offline.toys.prompts import AnswerTask, RefineTask, read_request
+from llama_index_ft_rag.offline.toys.reader import Reader
+from llama_index_ft_rag.offline.toys.text import abstains, content_tokens
 
 
 @dataclass(frozen=True, kw_only=True)

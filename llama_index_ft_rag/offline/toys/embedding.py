@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from llama_index_ft_rag.offline.text import content_tokens
+from llama_index_ft_rag.offline.toys.text import content_tokens
 
 DIMENSIONS = 1536
 """Fewer collide too often: on a 10-K of 227 chunks, the chunk that a question was made from was among the first two

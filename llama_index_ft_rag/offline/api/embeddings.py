@@ -12,7 +12,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.models import Models
+from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.protocol import (
     Request,
     Response,

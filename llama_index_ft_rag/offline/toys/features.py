@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from llama_index_ft_rag.offline.text import Sentence, content_tokens, is_chinese, numbers, split_sentences
+from llama_index_ft_rag.offline.toys.text import Sentence, content_tokens, is_chinese, numbers, split_sentences
 
 Array = NDArray[np.float64]
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llama_index_ft_rag.offline.english_clauses import (
+from llama_index_ft_rag.offline.toys.english_clauses import (
     AUXILIARIES,
     MODALS,
     Clause,
@@ -20,8 +20,8 @@ from llama_index_ft_rag.offline.english_clauses import (
     read_clause,
     third_person,
 )
-from llama_index_ft_rag.offline.english_figures import FIGURE_RULES, when
-from llama_index_ft_rag.offline.english_patterns import (
+from llama_index_ft_rag.offline.toys.english_figures import FIGURE_RULES, when
+from llama_index_ft_rag.offline.toys.english_patterns import (
     BE,
     BECAUSE,
     BROKEN,
@@ -40,7 +40,7 @@ from llama_index_ft_rag.offline.english_patterns import (
     SECOND_CLAUSE,
     WEAK,
 )
-from llama_index_ft_rag.offline.text import content_tokens
+from llama_index_ft_rag.offline.toys.text import content_tokens
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from llama_index_ft_rag.offline.questions_english import Asked
+from llama_index_ft_rag.offline.toys.questions_english import Asked
 
 
 def chinese_questions(sentence: str) -> list[Asked]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from llama_index_ft_rag.offline.text import word_set
+from llama_index_ft_rag.offline.toys.text import word_set
 
 COMPARED = re.compile(r", (?!\d{4})| (?:compared|versus|against|from|that|which|under|after|before|with) ")
 SECOND_CLAUSE = re.compile(r", (?!\w+(?:,| and| or)|(?:and|or) [\w-]+(?: [\w-]+)?$)")

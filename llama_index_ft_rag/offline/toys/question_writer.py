@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from llama_index_ft_rag.offline.english_clauses import read_wording
-from llama_index_ft_rag.offline.questions_chinese import chinese_questions
-from llama_index_ft_rag.offline.questions_english import Asked, english_questions
-from llama_index_ft_rag.offline.text import (
+from llama_index_ft_rag.offline.toys.english_clauses import read_wording
+from llama_index_ft_rag.offline.toys.questions_chinese import chinese_questions
+from llama_index_ft_rag.offline.toys.questions_english import Asked, english_questions
+from llama_index_ft_rag.offline.toys.text import (
     Sentence,
     abstains,
     content_tokens,

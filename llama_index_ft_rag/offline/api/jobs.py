@@ -14,9 +14,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from llama_index_ft_rag.offline.files import Files
-from llama_index_ft_rag.offline.job_settings import JobSettings, default_epochs, read_settings
-from llama_index_ft_rag.offline.models import Models
+from llama_index_ft_rag.offline.api.files import Files
+from llama_index_ft_rag.offline.api.job_settings import JobSettings, default_epochs, read_settings
+from llama_index_ft_rag.offline.api.models import Models
+from llama_index_ft_rag.offline.api.training_files import count_file_tokens, find_failure, read_lines
 from llama_index_ft_rag.offline.protocol import (
     Refusal,
     Request,
@@ -29,7 +30,6 @@ from llama_index_ft_rag.offline.protocol import (
 )
 from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainStep
 from llama_index_ft_rag.offline.state import State
-from llama_index_ft_rag.offline.training_files import count_file_tokens, find_failure, read_lines
 
 Record = dict[str, Any]
 

@@ -11,9 +11,9 @@ import json
 import re
 from functools import lru_cache
 
-from llama_index_ft_rag.offline.prompts import JudgeTask, StatementsTask, VerdictsTask
-from llama_index_ft_rag.offline.question_writer import question_behind
-from llama_index_ft_rag.offline.text import (
+from llama_index_ft_rag.offline.toys.prompts import JudgeTask, StatementsTask, VerdictsTask
+from llama_index_ft_rag.offline.toys.question_writer import question_behind
+from llama_index_ft_rag.offline.toys.text import (
     abstains,
     content_tokens,
     numbers,

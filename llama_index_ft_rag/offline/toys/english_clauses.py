@@ -11,7 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from llama_index_ft_rag.offline.text import word_set
+from llama_index_ft_rag.offline.toys.text import word_set
 
 AUXILIARIES = word_set("is are was were will would can could may might must should has have had")
 MODALS = word_set("will would can could may might must should")
