@@ -19,15 +19,15 @@ ORDER = """
 
     sample
 
-    offline.responder offline.protocol offline.tokens offline.state
-    offline.api.chat_messages offline.api.models offline.api.files offline.api.job_settings
+    offline.responder offline.protocol offline.tokens offline.state offline.conditions offline.faults offline.metering
+    offline.api.chat_messages offline.api.models offline.api.forms offline.api.files offline.api.job_settings
     offline.api.training_files offline.api.jobs offline.api.chat offline.api.embeddings offline.api
     offline.toys.text offline.toys.prompts
     offline.toys.english_patterns offline.toys.english_clauses offline.toys.english_figures
     offline.toys.questions_english offline.toys.questions_chinese offline.toys.question_writer
     offline.toys.judge offline.toys.embedding offline.toys.features offline.toys.reader offline.toys.training
     offline.toys.readers offline.toys
-    offline.doors offline.backend offline.clients offline
+    offline.in_process offline.loopback offline.backend offline.clients offline
 
     tokenizer catalog endpoints examples
 

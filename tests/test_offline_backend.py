@@ -416,9 +416,9 @@ def test_state_is_private(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "state"
     with OfflineBackend(folder, responder=ScriptedResponder(["x"])) as backend:
         open_clients(backend).sync.files.create(file=b"text", purpose="user_data")
-        modes = {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
+        modes = {(path.is_dir(), stat.S_IMODE(path.stat().st_mode)) for path in (folder, *folder.rglob("*"))}
 
-    assert (stat.S_IMODE(folder.stat().st_mode), modes) == (0o700, {0o600})
+    assert modes == {(True, 0o700), (False, 0o600)}
 
 
 def test_temporary_state_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,11 +437,11 @@ def test_chat_writes_nothing(tmp_path: Path) -> None:
     """Chat and embeddings leave the state as it was."""
     with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
         client = open_clients(backend).sync
-        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
         client.chat.completions.create(model="m", messages=QUESTION)
         client.embeddings.create(model="m", input="x")
 
-        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+        assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_unusable_folders(tmp_path: Path) -> None:
@@ -457,14 +457,15 @@ def test_unusable_folders(tmp_path: Path) -> None:
         OfflineBackend(broken, responder=ScriptedResponder(["x"]))
 
 
-def test_newer_state_is_left_alone(tmp_path: Path) -> None:
-    """A state of a later version is refused, not misread."""
+@pytest.mark.parametrize(("version", "age"), [(99, "a newer"), (1, "an older")])
+def test_state_of_another_version_is_left_alone(tmp_path: Path, version: int, age: str) -> None:
+    """A state of a later or an earlier version is refused, not misread."""
     OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])).close()
     connection = sqlite3.connect(tmp_path / "offline.db")
-    connection.execute("PRAGMA user_version = 99")
+    connection.execute(f"PRAGMA user_version = {version}")
     connection.close()
 
-    with pytest.raises(OfflineBackendError, match=r"written by a newer version of this package \(format 99\)"):
+    with pytest.raises(OfflineBackendError, match=rf"written by {age} version of this package \(format {version}\)"):
         OfflineBackend(tmp_path, responder=ScriptedResponder(["x"]))
 
 

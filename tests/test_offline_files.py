@@ -9,7 +9,14 @@ from pathlib import Path
 import openai
 import pytest
 
-from llama_index_ft_rag.offline import Clients, OfflineBackend, Request, ScriptedResponder, open_clients
+from llama_index_ft_rag.offline import (
+    Clients,
+    OfflineBackend,
+    Request,
+    ScriptedResponder,
+    ServiceConditions,
+    open_clients,
+)
 
 LINE = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
 
@@ -105,16 +112,64 @@ def test_garbage_is_refused(clients: Clients, data: bytes, message: str) -> None
     assert list(clients.sync.files.list()) == []
 
 
-def test_unknown_purpose_and_expiry(clients: Clients) -> None:
-    """What the backend does not do is refused, not ignored."""
-    with pytest.raises(openai.BadRequestError) as purpose:
+def test_unknown_purpose(clients: Clients) -> None:
+    """A purpose that the service does not have is refused."""
+    with pytest.raises(openai.BadRequestError) as caught:
         clients.sync.files.create(file=LINE, purpose="fun")
-    with pytest.raises(openai.BadRequestError, match="leave expires_after out"):
-        clients.sync.files.create(
-            file=LINE, purpose="fine-tune", expires_after={"anchor": "created_at", "seconds": 3600}
-        )
 
-    assert purpose.value.param == "purpose"
+    assert caught.value.param == "purpose"
+
+
+def test_file_that_expires() -> None:
+    """A file with a lifetime says when it ends, and is gone from then on."""
+    times = iter([100.0, 3699.0, 3700.0, 3700.0])
+    with OfflineBackend(responder=ScriptedResponder(["x"]), clock=lambda: next(times)) as backend:
+        files = open_clients(backend).sync.files
+        uploaded = files.create(file=LINE, purpose="fine-tune", expires_after={"anchor": "created_at", "seconds": 3600})
+        before = files.retrieve(uploaded.id)
+        with pytest.raises(openai.NotFoundError, match="No such File object"):
+            files.content(uploaded.id)
+        listed = list(files.list())
+
+    assert (uploaded.expires_at, before.status, listed) == (3700, "processed", [])
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "param"),
+    [
+        ({"anchor": "created_at", "seconds": 3599}, "expires_after.seconds"),
+        ({"anchor": "created_at"}, "expires_after.seconds"),
+        ({"anchor": "now", "seconds": 3600}, "expires_after.anchor"),
+    ],
+)
+def test_lifetimes_that_cannot_be(clients: Clients, lifetime: dict, param: str) -> None:
+    """A lifetime outside of the service's bounds is a 400 that names the field."""
+    with pytest.raises(openai.BadRequestError) as caught:
+        clients.sync.files.create(file=LINE, purpose="fine-tune", expires_after=lifetime)
+
+    assert caught.value.param == param
+
+
+def test_file_that_is_too_large() -> None:
+    """A file above the account's limit is 413, and one at the limit is taken."""
+    conditions = ServiceConditions(max_file_bytes=len(LINE))
+    with OfflineBackend(responder=ScriptedResponder(["x"]), conditions=conditions) as backend:
+        files = open_clients(backend).sync.files
+        files.create(file=LINE, purpose="fine-tune")
+        with pytest.raises(openai.APIStatusError, match="File is too large") as caught:
+            files.create(file=LINE + b" ", purpose="fine-tune")
+
+    assert caught.value.status_code == 413
+
+
+def test_killed_upload_leaves_nothing(tmp_path: Path) -> None:
+    """What a killed process had half written is gone when the next backend opens the folder."""
+    OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])).close()
+    (tmp_path / "contents" / "incoming-half").write_bytes(LINE)
+    with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
+        kept = open_clients(backend).sync.files.create(file=LINE, purpose="fine-tune").id
+
+    assert [path.name for path in (tmp_path / "contents").iterdir()] == [kept]
 
 
 def form(part: bytes, *, end: bytes = b"\r\n--B--\r\n") -> bytes:
@@ -162,7 +217,8 @@ def test_no_way_out_of_the_state(tmp_path: Path) -> None:
 
     assert (named.filename, windows.filename) == ("secret", "secret")
     assert statuses == [404, 404, 404, 404, 404]
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["offline.db", "secret"]
+    found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
+    assert found == sorted([*(f"state/contents/{file.id}" for file in (named, windows)), "secret", "state/offline.db"])
 
 
 def test_files_survive_a_restart(tmp_path: Path) -> None:

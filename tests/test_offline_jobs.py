@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from llama_index_ft_rag.offline import (
     OfflineBackend,
     Request,
     ScriptedResponder,
+    TrainRequest,
     TrainStep,
     open_clients,
 )
@@ -39,25 +40,17 @@ class Learner(ScriptedResponder):
         weights = self.loaded.get(request.model, {})
         return ChatReply(content=str(weights.get("answer", "untrained")))
 
-    def train(
-        self,
-        lines: Sequence[dict[str, Any]],
-        *,
-        base_model: str,
-        seed: int,
-        n_epochs: int,
-        on_step: Callable[[TrainStep], None],
-    ) -> dict[str, Any] | ApiFailure:
-        generator = random.Random(seed)
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
+        generator = random.Random(request.seed)
         on_step(TrainStep(step=1, total_steps=2, epoch=1, train_loss=0.75, train_accuracy=0.5))
         if self.interruptions:
             self.interruptions -= 1
             raise KeyboardInterrupt
         if self.failure is not None:
             return self.failure
-        on_step(TrainStep(step=2, total_steps=2, epoch=n_epochs, train_loss=0.25))
-        weights = [generator.random() * len(line["messages"]) for line in lines]
-        return {"weights": weights, "answer": lines[-1]["messages"][-1]["content"], "base": base_model}
+        on_step(TrainStep(step=2, total_steps=2, epoch=request.n_epochs, train_loss=0.25))
+        weights = [generator.random() * len(line["messages"]) for line in request.lines]
+        return {"weights": weights, "answer": request.lines[-1]["messages"][-1]["content"], "base": request.base_model}
 
 
 def training_file(count: int = 10, *, bad: dict[int, object] | None = None) -> bytes:

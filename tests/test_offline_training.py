@@ -2,7 +2,7 @@
 
 import json
 
-from llama_index_ft_rag.offline.responder import ApiFailure, ChatRequest
+from llama_index_ft_rag.offline.responder import ApiFailure, ChatRequest, TrainRequest
 from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
 TOWNS = [
@@ -78,7 +78,8 @@ def train(lines, *, seed=0, n_epochs=5):
     """Train the student and load the result as `tuned`."""
     responder = BuiltInResponder(seed=0)
     steps = []
-    weights = responder.train(lines, base_model="offline-student", seed=seed, n_epochs=n_epochs, on_step=steps.append)
+    request = TrainRequest(lines=lines, base_model="offline-student", seed=seed, n_epochs=n_epochs)
+    weights = responder.train(request, steps.append)
     responder.load("tuned", weights)
     return responder, weights, steps
 
@@ -171,9 +172,8 @@ def test_lines_that_hold_no_context_are_left_out_and_counted():
 def test_a_file_without_any_usable_line_fails_the_job():
     """Nothing is trained on pirate talk, and the failure names the training file."""
     chat = {"messages": [{"role": "user", "content": "Ahoy!"}, {"role": "assistant", "content": "Arr."}]}
-    failure = BuiltInResponder(seed=0).train(
-        [chat] * 10, base_model="offline-student", seed=0, n_epochs=1, on_step=print
-    )
+    request = TrainRequest(lines=[chat] * 10, base_model="offline-student", seed=0, n_epochs=1)
+    failure = BuiltInResponder(seed=0).train(request, print)
 
     assert isinstance(failure, ApiFailure)
     assert (failure.code, failure.param) == ("invalid_training_file", "training_file")
@@ -181,7 +181,7 @@ def test_a_file_without_any_usable_line_fails_the_job():
 
 def test_an_unknown_base_model_fails_the_job():
     """Only the models that exist can be trained further."""
-    failure = BuiltInResponder(seed=0).train([], base_model="gpt-4.1", seed=0, n_epochs=1, on_step=print)
+    failure = BuiltInResponder(seed=0).train(TrainRequest(lines=[], base_model="gpt-4.1", seed=0, n_epochs=1), print)
 
     assert isinstance(failure, ApiFailure)
     assert (failure.code, failure.param) == ("model_not_available", "model")
@@ -190,12 +190,9 @@ def test_an_unknown_base_model_fails_the_job():
 def test_a_tuned_reader_can_be_trained_further():
     """A second job may start from the first one's model."""
     responder, _, _ = train([line(town, REFUSAL) for town in TOWNS[:10]])
+    lines = [line(town, right(town)) for town in TOWNS[:10]]
     weights = responder.train(
-        [line(town, right(town)) for town in TOWNS[:10]],
-        base_model="tuned",
-        seed=0,
-        n_epochs=20,
-        on_step=lambda step: None,
+        TrainRequest(lines=lines, base_model="tuned", seed=0, n_epochs=20), on_step=lambda step: None
     )
     responder.load("again", weights)
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ from llama_index_ft_rag.offline import (
     OfflineBackend,
     Request,
     Response,
+    TrainRequest,
     TrainStep,
     serve,
 )
@@ -79,17 +81,9 @@ class AnyName:
         """Embed."""
         return self._inner.embed(texts, model=model)
 
-    def train(
-        self,
-        lines: Sequence[dict[str, Any]],
-        *,
-        base_model: str,
-        seed: int,
-        n_epochs: int,
-        on_step: Callable[[TrainStep], None],
-    ) -> dict[str, Any] | ApiFailure:
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
         """Train the toy student, whatever it is called."""
-        return self._inner.train(lines, base_model="offline-student", seed=seed, n_epochs=n_epochs, on_step=on_step)
+        return self._inner.train(replace(request, base_model="offline-student"), on_step)
 
     def load(self, model_id: str, weights: dict[str, Any]) -> None:
         """Make a tuned model answer."""

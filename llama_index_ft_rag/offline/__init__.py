@@ -7,8 +7,10 @@ one in tests. Nothing it says is evidence that fine-tuning helps: it shows that 
 
 from llama_index_ft_rag.offline.backend import OfflineBackend
 from llama_index_ft_rag.offline.clients import OFFLINE_URL, Clients, open_clients
-from llama_index_ft_rag.offline.doors import LoopbackServer, serve
-from llama_index_ft_rag.offline.protocol import Request, Response
+from llama_index_ft_rag.offline.conditions import ServiceConditions
+from llama_index_ft_rag.offline.faults import Fault, Faults, Rule, Strike
+from llama_index_ft_rag.offline.loopback import LoopbackServer, serve
+from llama_index_ft_rag.offline.protocol import ConnectionLost, Refusal, Request, Response
 from llama_index_ft_rag.offline.responder import (
     EMBEDDING_MODEL,
     OFFLINE_MODELS,
@@ -19,6 +21,8 @@ from llama_index_ft_rag.offline.responder import (
     OfflineModel,
     Responder,
     ScriptedResponder,
+    ToolCall,
+    TrainRequest,
     TrainStep,
 )
 
@@ -31,13 +35,22 @@ __all__ = [
     "ChatReply",
     "ChatRequest",
     "Clients",
+    "ConnectionLost",
+    "Fault",
+    "Faults",
     "LoopbackServer",
     "OfflineBackend",
     "OfflineModel",
+    "Refusal",
     "Request",
     "Responder",
     "Response",
+    "Rule",
     "ScriptedResponder",
+    "ServiceConditions",
+    "Strike",
+    "ToolCall",
+    "TrainRequest",
     "TrainStep",
     "open_clients",
     "serve",

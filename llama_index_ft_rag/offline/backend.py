@@ -22,8 +22,12 @@ from llama_index_ft_rag.offline.api.embeddings import Embeddings
 from llama_index_ft_rag.offline.api.files import Files
 from llama_index_ft_rag.offline.api.jobs import Jobs
 from llama_index_ft_rag.offline.api.models import Models
-from llama_index_ft_rag.offline.doors import in_process_async_client, in_process_client
+from llama_index_ft_rag.offline.conditions import ServiceConditions
+from llama_index_ft_rag.offline.faults import Faults
+from llama_index_ft_rag.offline.in_process import in_process_async_client, in_process_client
+from llama_index_ft_rag.offline.metering import Meter
 from llama_index_ft_rag.offline.protocol import (
+    ConnectionLost,
     Refusal,
     Request,
     Response,
@@ -43,10 +47,12 @@ class _Route:
     pattern: tuple[str, ...]
     """Segments of the path; `*` is an id."""
     handler: Callable[..., Response]
+    is_metered: bool
+    """Whether it calls a model, which rate limits and the quota count."""
 
 
 class OfflineBackend:
-    """Files, fine-tuning jobs, models, chat completions and embeddings, from a folder on this machine.
+    """The OpenAI API as far as fine-tuning and RAG need it, from a folder on this machine.
 
     Several threads may call it at once. One state folder belongs to one backend at a time.
 
@@ -54,8 +60,13 @@ class OfflineBackend:
         state: Folder that keeps files, jobs and tuned models; `None` uses a private temporary one, which
             `close` removes.
         responder: Decides what the models say; `None` takes the built-in toy readers.
-        seed: Makes ids, trainings and answers repeatable.
-        clock: Tells the time for the timestamps of files, jobs and completions.
+        seed: Makes ids, trainings, answers and the draws of faults repeatable.
+        clock: Tells the time for the timestamps of files, jobs and completions, and for limits per minute.
+        conditions: What the account may do, and how much of it; `None` limits nothing.
+
+    Attributes:
+        conditions: The conditions in force; assign others at any time.
+        faults: What goes wrong; nothing until `faults.add` is called.
 
     Raises:
         OfflineBackendError: If the folder cannot be used, or another backend uses it.
@@ -77,30 +88,37 @@ class OfflineBackend:
         responder: Responder | None = None,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
+        conditions: ServiceConditions | None = None,
     ) -> None:
         if responder is None:
             from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
             responder = BuiltInResponder(seed)
+        self.conditions = conditions or ServiceConditions()
+        self._meter = Meter(lambda: self.conditions, clock)
         self._state = State(None if state is None else Path(state))
         try:
-            self._routes = _routes(self._state, responder, seed=seed, now=lambda: int(clock()))
+            self._routes = self._make_routes(responder, seed=seed, now=lambda: int(clock()))
         except BaseException:
             self._state.close()
             raise
+        self.faults = Faults(routes=[f"{route.method} /{'/'.join(route.pattern)}" for route in self._routes], seed=seed)
 
     def handle(self, request: Request) -> Response:
         """Answer one request.
 
         Raises:
             OfflineBackendError: If the backend was closed.
+            ConnectionLost: If a fault says so.
         """
         if self._state.closed:
             raise OfflineBackendError("This offline backend was closed; make a new one on the same state folder")
         try:
-            response = self._answer(request)
+            response = self.faults.answer(request, self._answer)
         except Refusal as refusal:
             response = error_response(refusal.failure)
+        except ConnectionLost:
+            raise
         except Exception:  # the one guard: whatever a responder raises is the server's fault, as in the service
             logger.exception("%s %s failed inside the offline backend", request.method, request.path)
             response = error_response(
@@ -140,7 +158,7 @@ class OfflineBackend:
         for route in fitting:
             if route.method == request.method:
                 ids = [value for mark, value in zip(route.pattern, segments, strict=True) if mark == "*"]
-                return route.handler(request, *ids)
+                return self._meter.answer(request, route.handler) if route.is_metered else route.handler(request, *ids)
         if fitting:
             raise refuse(f"Not allowed to {request.method} on {request.path}.", status=405, code="method_not_supported")
         raise refuse(
@@ -149,29 +167,41 @@ class OfflineBackend:
             code="unknown_url",
         )
 
+    def _make_routes(self, responder: Responder, *, seed: int, now: Callable[[], int]) -> list[_Route]:
+        def conditions() -> ServiceConditions:
+            return self.conditions
 
-def _routes(state: State, responder: Responder, *, seed: int, now: Callable[[], int]) -> list[_Route]:
-    models = Models(state, responder)
-    files = Files(state, seed=seed, now=now)
-    jobs = Jobs(state, files=files, models=models, responder=responder, seed=seed, now=now)
-    table: list[tuple[str, str, Callable[..., Response]]] = [
-        ("POST", "chat/completions", Chat(models, responder, seed=seed, now=now).complete),
-        ("POST", "embeddings", Embeddings(models, responder).embed),
-        ("GET", "models", models.list_models),
-        ("GET", "models/*", models.retrieve),
-        ("DELETE", "models/*", models.delete),
-        ("GET", "files", files.list_files),
-        ("POST", "files", files.upload),
-        ("GET", "files/*", files.retrieve),
-        ("DELETE", "files/*", files.delete),
-        ("GET", "files/*/content", files.content),
-        ("GET", "fine_tuning/jobs", jobs.list_jobs),
-        ("POST", "fine_tuning/jobs", jobs.create),
-        ("GET", "fine_tuning/jobs/*", jobs.retrieve),
-        ("GET", "fine_tuning/jobs/*/events", jobs.events),
-        ("POST", "fine_tuning/jobs/*/cancel", jobs.cancel),
-    ]
-    return [_Route(method=method, pattern=("v1", *path.split("/")), handler=handler) for method, path, handler in table]
+        state = self._state
+        models = Models(state, responder, conditions=conditions, now=now)
+        files = Files(state, conditions=conditions, seed=seed, now=now)
+        jobs = Jobs(state, files=files, models=models, responder=responder, seed=seed, now=now)
+        calls: list[tuple[str, Callable[..., Response]]] = [
+            ("chat/completions", Chat(models, responder, seed=seed, now=now).complete),
+            ("embeddings", Embeddings(models, responder).embed),
+        ]
+        table: list[tuple[str, str, Callable[..., Response]]] = [
+            ("GET", "models", models.list_models),
+            ("GET", "models/*", models.retrieve),
+            ("DELETE", "models/*", models.delete),
+            ("GET", "files", files.list_files),
+            ("POST", "files", files.upload),
+            ("GET", "files/*", files.retrieve),
+            ("DELETE", "files/*", files.delete),
+            ("GET", "files/*/content", files.content),
+            ("GET", "fine_tuning/jobs", jobs.list_jobs),
+            ("POST", "fine_tuning/jobs", jobs.create),
+            ("GET", "fine_tuning/jobs/*", jobs.retrieve),
+            ("GET", "fine_tuning/jobs/*/events", jobs.events),
+            ("POST", "fine_tuning/jobs/*/cancel", jobs.cancel),
+        ]
+        return [
+            *(_route("POST", path, handler, is_metered=True) for path, handler in calls),
+            *(_route(method, path, handler, is_metered=False) for method, path, handler in table),
+        ]
+
+
+def _route(method: str, path: str, handler: Callable[..., Response], *, is_metered: bool) -> _Route:
+    return _Route(method=method, pattern=("v1", *path.split("/")), handler=handler, is_metered=is_metered)
 
 
 def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:

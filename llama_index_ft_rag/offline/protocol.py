@@ -1,20 +1,23 @@
 """Requests and responses of the offline backend, and the JSON bodies all its endpoints share.
 
 In: a request as either door took it. Out: a response that either door can send. A handler refuses a request
-by raising `Refusal`, which carries the service's error body. Knows nothing of sockets, models or files.
+by raising `Refusal`, which carries the service's error body; `ConnectionLost` ends it without an answer. Knows
+nothing of sockets, models or files.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import IO, Any
 
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 JSON_TYPE = "application/json"
+EVENT_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,11 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     """Names in lower case."""
     body: bytes = field(default=b"", repr=False)
+    """Empty where there is an `upload`."""
+    upload: IO[bytes] | None = field(default=None, repr=False)
+    """The body of a form, in a temporary file at its start: it may be larger than the memory."""
+    orders: Mapping[str, Any] = field(default_factory=dict)
+    """What a fault asks of the endpoint; empty in all other traffic. JSON can hold it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +44,20 @@ class Response:
 
     status: int
     headers: Mapping[str, str]
+    """Where `content-length` is among them, the body is sent chunk by chunk as it comes."""
     body: Iterable[bytes] = field(repr=False)
+    """May raise `ConnectionLost` between two chunks."""
+    delay: float = 0.0
+    """Seconds that pass before the first byte; `math.inf` waits until the client gives up."""
+    tokens: int = 0
+    """Tokens that answering used, which count against rate limits and quota."""
 
 
 Handler = Callable[[Request], Response]
+
+
+class ConnectionLost(Exception):  # noqa: N818 - what happened to the connection, not an error of ours
+    """Ends an answer without the rest of it, or without any of it."""
 
 
 class Refusal(Exception):  # noqa: N818 - not an error of ours: the answer that the client gets
@@ -55,10 +73,11 @@ def refuse(message: str, *, status: int = 400, param: str | None = None, code: s
     return Refusal(ApiFailure(message=message, status=status, param=param, code=code))
 
 
-def json_response(value: Mapping[str, Any], *, status: int = 200) -> Response:
+def json_response(value: Mapping[str, Any], *, status: int = 200, tokens: int = 0) -> Response:
     """Answer with one JSON object."""
     # Escaped to ASCII, so that a lone surrogate in a model's text cannot break the encoding.
-    return Response(status=status, headers={"content-type": JSON_TYPE}, body=(json.dumps(value).encode("ascii"),))
+    body = (json.dumps(value).encode("ascii"),)
+    return Response(status=status, headers={"content-type": JSON_TYPE}, body=body, tokens=tokens)
 
 
 def error_response(failure: ApiFailure) -> Response:
@@ -69,14 +88,26 @@ def error_response(failure: ApiFailure) -> Response:
         "param": failure.param,
         "code": failure.code,
     }
-    return json_response({"error": error}, status=failure.status)
+    response = json_response({"error": error}, status=failure.status)
+    if failure.retry_after is None:
+        return response
+    # As the service does: whole seconds for everybody, milliseconds for its own clients.
+    waits = {
+        "retry-after": str(math.ceil(failure.retry_after)),
+        "retry-after-ms": str(math.ceil(failure.retry_after * 1000)),
+    }
+    return replace(response, headers={**response.headers, **waits})
 
 
-def event_stream(chunks: Iterable[Mapping[str, Any]]) -> Response:
+def event_stream(chunks: Iterable[Mapping[str, Any]], *, tokens: int = 0) -> Response:
     """Answer with server-sent events, one per chunk, and the end mark."""
     body = [b"data: " + json.dumps(chunk).encode("ascii") + b"\n\n" for chunk in chunks]
-    headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
-    return Response(status=200, headers=headers, body=(*body, b"data: [DONE]\n\n"))
+    return Response(status=200, headers=EVENT_HEADERS, body=(*body, b"data: [DONE]\n\n"), tokens=tokens)
+
+
+def is_form(headers: Mapping[str, str]) -> bool:
+    """Tell whether a request's body is a multipart form, which may be as large as a file."""
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:

@@ -21,7 +21,8 @@ OFFLINE_MODELS: tuple[OfflineModel, ...] = get_args(OfflineModel)
 EMBEDDING_MODEL: OfflineModel = "offline-embedding"
 TUNABLE_MODEL: OfflineModel = "offline-student"
 
-FinishReason = Literal["stop", "length", "content_filter"]
+FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+TrainingMethod = Literal["supervised", "dpo"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +39,27 @@ class ChatRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """A call that a model asks for instead of answering, or beside its answer."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """JSON must be able to hold them."""
+    id: str | None = None
+    """`None`: made from the request."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChatReply:
     """What a model says."""
 
-    content: str
+    content: str | None = None
+    """`None` only beside tool calls or a refusal."""
     finish_reason: FinishReason = "stop"
+    """Reported as `tool_calls` where there are some."""
+    tool_calls: Sequence[ToolCall] = ()
+    refusal: str | None = None
+    """The model's own refusal of a structured output."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +71,24 @@ class ApiFailure:
     type: str = "invalid_request_error"
     code: str | None = None
     param: str | None = None
+    retry_after: float | None = None
+    """Seconds, sent as `Retry-After`; `None` sends no such header."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainRequest:
+    """One training that is asked for."""
+
+    lines: Sequence[dict[str, Any]]
+    """The lines of the training file, checked for the shape that `method` needs."""
+    base_model: str
+    seed: int
+    n_epochs: int
+    method: TrainingMethod = "supervised"
+    beta: float = 0.1
+    """Of `dpo`: how far the weights may move from the base model's; more is nearer."""
+    validation_lines: Sequence[dict[str, Any]] = ()
+    """Only measured on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +103,11 @@ class TrainStep:
     train_loss: float
     train_accuracy: float | None = None
     """Between 0 and 1; `None` where the model has no such figure."""
+    valid_loss: float | None = None
+    """On the validation lines; `None` where it was not measured."""
+    valid_accuracy: float | None = None
+    weights: Mapping[str, Any] | None = None
+    """Weights after this step, where a checkpoint is to be kept: at the end of an epoch."""
 
 
 @runtime_checkable
@@ -87,18 +127,11 @@ class Responder(Protocol):
     def embed(self, texts: Sequence[str], *, model: str) -> list[list[float]]:
         """Return one vector per text, in order."""
 
-    def train(
-        self,
-        lines: Sequence[dict[str, Any]],
-        *,
-        base_model: str,
-        seed: int,
-        n_epochs: int,
-        on_step: Callable[[TrainStep], None],
-    ) -> dict[str, Any] | ApiFailure:
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
         """Train on the lines of an uploaded file and return the weights, which JSON must be able to hold.
 
-        An `ApiFailure` ends the job as failed, with its code, message and param.
+        An `ApiFailure` ends the job as failed, with its code, message and param. What `on_step` raises passes
+        through: it ends the training.
         """
 
     def load(self, model_id: str, weights: dict[str, Any]) -> None:
@@ -109,10 +142,11 @@ Script = Callable[[ChatRequest], "str | ChatReply | ApiFailure"]
 
 
 class ScriptedResponder:
-    """Says what a test wants, under any model name.
+    """Says what a test wants, under the model names it wants.
 
     Args:
         answers: A function of the request, or texts that are said in turn, the last one again and again.
+        models: Names that answer; `None` is any name.
         losses: Losses of a "training", one step each; its weights only name what it was given.
         dimensions: Length of the embeddings, which depend on the text alone.
 
@@ -126,6 +160,7 @@ class ScriptedResponder:
         self,
         answers: Script | Sequence[str],
         *,
+        models: Sequence[str] | None = None,
         losses: Sequence[float] = (2.0, 1.0, 0.5),
         dimensions: int = 8,
     ) -> None:
@@ -134,13 +169,15 @@ class ScriptedResponder:
                 f"ScriptedResponder(answers={answers!r}): pass a function or a list with at least one text"
             )
         self._script: Script = answers if callable(answers) else _InTurn(answers)
+        self._models = None if models is None else tuple(models)
         self._losses = tuple(losses)
         self._dimensions = dimensions
         self.loaded: dict[str, Mapping[str, Any]] = {}
         """Weights of the tuned models, by model id."""
 
-    def models(self) -> None:
-        """Accept any name."""
+    def models(self) -> Sequence[str] | None:
+        """Accept the names it was given, or any."""
+        return self._models
 
     def chat(self, request: ChatRequest) -> ChatReply | ApiFailure:
         """Say the next thing of the script."""
@@ -151,21 +188,21 @@ class ScriptedResponder:
         """Return vectors made from a hash of each text: equal texts are equal, others are far apart."""
         return [_hash_vector(f"{model}\n{text}", self._dimensions) for text in texts]
 
-    def train(
-        self,
-        lines: Sequence[dict[str, Any]],
-        *,
-        base_model: str,
-        seed: int,
-        n_epochs: int,
-        on_step: Callable[[TrainStep], None],
-    ) -> dict[str, Any]:
-        """Report the scripted losses, and return what was passed as the weights."""
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any]:
+        """Report the scripted losses, and return what was passed as the weights; each step is a checkpoint."""
+        weights = {
+            "base_model": request.base_model,
+            "examples": len(request.lines),
+            "seed": request.seed,
+            "n_epochs": request.n_epochs,
+        }
         total = len(self._losses)
         for step, loss in enumerate(self._losses, start=1):
-            epoch = 1 + (step - 1) * n_epochs // total
-            on_step(TrainStep(step=step, total_steps=total, epoch=epoch, train_loss=loss))
-        return {"base_model": base_model, "examples": len(lines), "seed": seed, "n_epochs": n_epochs}
+            epoch = 1 + (step - 1) * request.n_epochs // total
+            on_step(
+                TrainStep(step=step, total_steps=total, epoch=epoch, train_loss=loss, weights={**weights, "step": step})
+            )
+        return weights
 
     def load(self, model_id: str, weights: dict[str, Any]) -> None:
         """Remember the weights."""

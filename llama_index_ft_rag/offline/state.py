@@ -1,7 +1,7 @@
-"""What the offline backend keeps: files, jobs and tuned models, in one SQLite file of a private folder.
+"""What the offline backend keeps in its private folder: records in one SQLite file, contents as files beside it.
 
-In: records (JSON objects) by kind and id, and the bytes of files. Out: the same, after a restart too. A
-change is written whole or not at all. One process holds the file at a time; the hold ends with the process,
+In: records (JSON objects) by kind and id, and contents of any size. Out: the same, after a restart too. A
+change is written whole or not at all. One process holds the folder at a time; the hold ends with the process,
 however it ends. Knows nothing of what a record means.
 """
 
@@ -17,18 +17,21 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 from llama_index_ft_rag.errors import OfflineBackendError
 
-RecordKind = Literal["file", "job", "model"]
+RecordKind = Literal["file", "job", "model", "batch"]
 
 FILE_NAME = "offline.db"
-SCHEMA_VERSION = 1
+CONTENTS_NAME = "contents"
+SCHEMA_VERSION = 2
+
+_INCOMING = "incoming-"
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records (kind TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (kind, id))",
-    "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY, data BLOB NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS contents (id TEXT PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, last INTEGER NOT NULL)",
 )
 
@@ -48,11 +51,14 @@ class State:
         self._lock = threading.RLock()
         if folder is not None:
             _make_folder(folder)
+        self._contents = self.folder / CONTENTS_NAME
+        self._dropped: list[Path] = []
         self._connection = _open(self.folder)
         # Also when nobody calls close(): at garbage collection, and at the end of the process.
         self._finalizer = weakref.finalize(
             self, _close, self._connection, remove=self.folder if folder is None else None
         )
+        self._sweep()
 
     @property
     def closed(self) -> bool:
@@ -69,12 +75,15 @@ class State:
         """Hold off other threads, and keep all changes made inside, or none if an exception leaves it."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._dropped.clear()
             try:
                 yield
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+            for path in self._dropped:
+                path.unlink(missing_ok=True)
 
     def next_number(self, name: str) -> int:
         """Count up from 1, per name, never twice the same, also after a restart."""
@@ -102,18 +111,44 @@ class State:
         )
 
     def delete(self, kind: RecordKind, record_id: str) -> None:
-        """Drop a record and its content, if there is one."""
+        """Drop a record and its content, if there is one, within a change."""
         self._run("DELETE FROM records WHERE kind = ? AND id = ?", kind, record_id)
-        self._run("DELETE FROM contents WHERE id = ?", record_id)
+        if self._run("DELETE FROM contents WHERE id = ? RETURNING id", record_id):
+            self._dropped.append(self._contents / record_id)
 
-    def get_content(self, record_id: str) -> bytes | None:
-        """Return the bytes kept under an id, or `None`."""
-        rows = self._run("SELECT data FROM contents WHERE id = ?", record_id)
-        return bytes(rows[0][0]) if rows else None
+    @contextmanager
+    def new_content(self) -> Iterator[IO[bytes]]:
+        """Open a file for a content to come; what `put_content` does not take is gone in the end."""
+        number, name = tempfile.mkstemp(dir=self._contents, prefix=_INCOMING)
+        os.close(number)
+        path = Path(name)
+        try:
+            with path.open("w+b") as file:
+                yield file
+        finally:
+            path.unlink(missing_ok=True)
 
-    def put_content(self, record_id: str, data: bytes) -> None:
-        """Keep bytes under the id of their record."""
-        self._run("INSERT OR REPLACE INTO contents VALUES (?, ?)", record_id, data)
+    def put_content(self, record_id: str, file: IO[bytes]) -> None:
+        """Keep what `new_content` opened under the id of its record, within a change."""
+        file.flush()
+        Path(file.name).replace(self._contents / record_id)
+        self._run("INSERT OR REPLACE INTO contents VALUES (?)", record_id)
+
+    def open_content(self, record_id: str) -> IO[bytes] | None:
+        """Open the content kept under an id for reading; `None` where there is none."""
+        # Asked of the database first, because an id may come from a request and look like a path.
+        with self._lock:
+            if not self._run("SELECT 1 FROM contents WHERE id = ?", record_id):
+                return None
+            return (self._contents / record_id).open("rb")
+
+    def _sweep(self) -> None:
+        """Remove what a killed process left behind: contents that no record has."""
+        self._contents.mkdir(mode=0o700, exist_ok=True)
+        kept = {name for (name,) in self._run("SELECT id FROM contents")}
+        for path in self._contents.iterdir():
+            if path.name not in kept:
+                path.unlink()
 
     def _run(self, statement: str, *values: object) -> list[Any]:
         with self._lock:
@@ -155,10 +190,11 @@ def _take(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("BEGIN EXCLUSIVE")
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
+    if version not in {0, SCHEMA_VERSION}:
+        age, cure = ("a newer", "update the package") if version > SCHEMA_VERSION else ("an older", "remove that file")
         raise OfflineBackendError(
-            f"{FILE_NAME}: written by a newer version of this package (format {version}); "
-            "update the package or choose another state folder"
+            f"{FILE_NAME}: written by {age} version of this package (format {version}); "
+            f"{cure} or choose another state folder"
         )
     for statement in _SCHEMA:
         connection.execute(statement)

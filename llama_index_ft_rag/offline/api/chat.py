@@ -82,9 +82,11 @@ class Chat:
         }
         usage = _usage(question.messages, replies)
         if question.stream:
-            return event_stream(_chunks(head, replies, usage if question.include_usage else None))
+            chunks = _chunks(head, replies, usage if question.include_usage else None)
+            return event_stream(chunks, tokens=usage["total_tokens"])
         choices = [_choice(index, reply) for index, reply in enumerate(replies)]
-        return json_response({**head, "object": "chat.completion", "choices": choices, "usage": usage})
+        completion = {**head, "object": "chat.completion", "choices": choices, "usage": usage}
+        return json_response(completion, tokens=usage["total_tokens"])
 
     def _reply(self, question: _Question, identity: Mapping[str, Any], index: int) -> ChatReply:
         reply = self._responder.chat(
@@ -194,18 +196,20 @@ def _stop(value: Any) -> tuple[str, ...]:
 
 
 def _bound(reply: ChatReply, question: _Question) -> ChatReply:
-    ends = [place for place in map(reply.content.find, question.stop) if place >= 0]
+    content = reply.content or ""
+    ends = [place for place in map(content.find, question.stop) if place >= 0]
     if ends:
-        reply = replace(reply, content=reply.content[: min(ends)])
+        reply = replace(reply, content=content[: min(ends)])
     if question.max_tokens is None:
         return reply
-    cut = cut_tokens(reply.content, question.max_tokens)
-    return reply if cut == reply.content else replace(reply, content=cut, finish_reason="length")
+    content = reply.content or ""
+    cut = cut_tokens(content, question.max_tokens)
+    return reply if cut == content else replace(reply, content=cut, finish_reason="length")
 
 
 def _usage(messages: Sequence[Mapping[str, Any]], replies: Sequence[ChatReply]) -> dict[str, Any]:
     prompt = count_prompt_tokens(messages)
-    completion = sum(count_tokens(reply.content) for reply in replies)
+    completion = sum(count_tokens(reply.content or "") for reply in replies)
     return {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
@@ -233,7 +237,7 @@ def _chunks(
         base["usage"] = None
     for index, reply in enumerate(replies):
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "", "refusal": None}]
-        deltas.extend({"content": piece} for piece in split_tokens(reply.content))
+        deltas.extend({"content": piece} for piece in split_tokens(reply.content or ""))
         for delta in deltas:
             yield {**base, "choices": [_delta(index, delta)]}
         yield {**base, "choices": [{**_delta(index, {}), "finish_reason": reply.finish_reason}]}

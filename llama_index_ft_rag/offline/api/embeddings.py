@@ -57,7 +57,7 @@ class Embeddings:
         ]
         tokens = sum(count_tokens(text) for text in texts)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-        return json_response({"object": "list", "data": data, "model": model, "usage": usage})
+        return json_response({"object": "list", "data": data, "model": model, "usage": usage}, tokens=tokens)
 
 
 def _texts(given: Any) -> list[str]:

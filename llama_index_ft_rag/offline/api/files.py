@@ -7,12 +7,12 @@ never become a path. Knows nothing of what a training file must hold beyond "eac
 
 from __future__ import annotations
 
-import email.message
-import email.parser
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from typing import IO, Any
 
+from llama_index_ft_rag.offline.api.forms import Form, read_form
+from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import (
     Request,
     Response,
@@ -24,66 +24,60 @@ from llama_index_ft_rag.offline.protocol import (
 )
 from llama_index_ft_rag.offline.state import State
 
+_BLOCK_BYTES = 1024 * 1024
+_EXPIRES_AFTER_SECONDS = (3600, 2_592_000)
+
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    name: str
-    filename: str | None
-    data: bytes
 
 
 class Files:
     """Answers the requests under `/v1/files`."""
 
-    def __init__(self, state: State, *, seed: int, now: Callable[[], int]) -> None:
+    def __init__(
+        self, state: State, *, conditions: Callable[[], ServiceConditions], seed: int, now: Callable[[], int]
+    ) -> None:
         self._state = state
+        self._conditions = conditions
         self._seed = seed
         self._now = now
 
     def upload(self, request: Request) -> Response:
         """Take a multipart form with a `file` and a `purpose`."""
-        form = {part.name: part for part in _parse_form(request)}
+        form = read_form(request)
         for name in ("file", "purpose"):
             if name not in form:
                 raise refuse(f"'{name}' is a required property", param=name)
-        if any(name.startswith("expires_after") for name in form):
-            raise refuse("The offline backend keeps files until they are deleted; leave expires_after out.")
-        purpose = form["purpose"].data.decode("utf-8", "replace")
+        purpose = form.text("purpose")
         if purpose not in PURPOSES:
             raise refuse(f"'{purpose}' is not one of {list(PURPOSES)} - 'purpose'", param="purpose")
-        data = form["file"].data
-        if not data:
-            raise refuse("File is empty.", param="file")
-        if purpose in {"fine-tune", "batch"}:
-            _check_lines(data)
-        with self._state.changing():
-            record = self.add(data, filename=form["file"].filename or "file", purpose=purpose)
+        lifetime = _lifetime(form)
+        self._check_size(form.size("file"))
+        with self._state.new_content() as content:
+            form.copy("file", content)
+            if purpose in {"fine-tune", "batch"}:
+                _check_lines(content)
+            with self._state.changing():
+                record = self._keep(
+                    content, filename=form.filename("file") or "file", purpose=purpose, lifetime=lifetime
+                )
         return json_response(record)
 
     def add(self, data: bytes, *, filename: str, purpose: str) -> dict[str, Any]:
-        """Keep a file within a change that the caller has begun, and return its record."""
-        file_id = "file-" + stable_hash(self._seed, "file", self._state.next_number("file"))[:24]
-        record = {
-            "id": file_id,
-            "object": "file",
-            "bytes": len(data),
-            "created_at": self._now(),
-            "expires_at": None,
-            "filename": _plain_name(filename),
-            "purpose": purpose,
-            "status": "uploaded" if purpose != "fine-tune-results" else "processed",
-            "status_details": None,
-        }
-        self._state.put("file", file_id, record)
-        self._state.put_content(file_id, data)
-        return record
+        """Keep a file of the service's own within a change that the caller has begun, and return its record."""
+        with self._state.new_content() as content:
+            content.write(data)
+            return self._keep(content, filename=filename, purpose=purpose)
+
+    def read(self, file_id: str) -> IO[bytes] | None:
+        """Open a file that exists and has not expired; `None` for any other."""
+        return None if self.find(file_id) is None else self._state.open_content(file_id)
 
     def find(self, file_id: str) -> dict[str, Any] | None:
         """Look at a file, which makes it processed; `None` where there is none."""
         record = self._state.get("file", file_id)
-        if record is not None and record["status"] == "uploaded":
+        if record is None or self._is_expired(record):
+            return None
+        if record["status"] == "uploaded":
             record["status"] = "processed"
             self._state.put("file", file_id, record)
         return record
@@ -99,36 +93,94 @@ class Files:
     def list_files(self, request: Request) -> Response:
         """Return the file objects, newest first unless `order=asc`."""
         purpose = request.query.get("purpose")
-        records = [item for item in self._state.all("file") if purpose in {None, item["purpose"]}]
+        records = [
+            item
+            for item in self._state.all("file")
+            if purpose in {None, item["purpose"]} and not self._is_expired(item)
+        ]
         if request.query.get("order", "desc") != "asc":
             records.reverse()
         return list_response(records, request.query, default_limit=10_000, max_limit=10_000)
 
     def content(self, _request: Request, file_id: str) -> Response:
         """Return the bytes of a file."""
-        data = self._state.get_content(file_id)
-        if data is None:
+        with self._state.changing():
+            record = self.find(file_id)
+            content = None if record is None else self._state.open_content(file_id)
+        if record is None or content is None:
             raise _unknown(file_id)
-        return Response(status=200, headers={"content-type": "application/octet-stream"}, body=(data,))
+        headers = {"content-type": "application/octet-stream", "content-length": str(record["bytes"])}
+        return Response(status=200, headers=headers, body=_blocks(content))
 
     def delete(self, _request: Request, file_id: str) -> Response:
         """Drop a file."""
         with self._state.changing():
-            if self._state.get("file", file_id) is None:
+            if self.find(file_id) is None:
                 raise _unknown(file_id)
             self._state.delete("file", file_id)
         return json_response({"id": file_id, "object": "file", "deleted": True})
+
+    def _check_size(self, size: int) -> None:
+        limit = self._conditions().max_file_bytes
+        if not size:
+            raise refuse("File is empty.", param="file")
+        if size > limit:
+            raise refuse(f"File is too large: it has {size} bytes, and at most {limit} are taken.", status=413)
+
+    def _is_expired(self, record: dict[str, Any]) -> bool:
+        return record["expires_at"] is not None and record["expires_at"] <= self._now()
+
+    def _keep(self, content: IO[bytes], *, filename: str, purpose: str, lifetime: int | None = None) -> dict[str, Any]:
+        file_id = "file-" + stable_hash(self._seed, "file", self._state.next_number("file"))[:24]
+        created_at = self._now()
+        record = {
+            "id": file_id,
+            "object": "file",
+            "bytes": content.seek(0, os.SEEK_END),
+            "created_at": created_at,
+            "expires_at": None if lifetime is None else created_at + lifetime,
+            "filename": _plain_name(filename),
+            "purpose": purpose,
+            "status": "uploaded" if purpose in PURPOSES else "processed",
+            "status_details": None,
+        }
+        self._state.put("file", file_id, record)
+        self._state.put_content(file_id, content)
+        return record
+
+
+def _blocks(content: IO[bytes]) -> Iterator[bytes]:
+    with content:
+        while block := content.read(_BLOCK_BYTES):
+            yield block
+
+
+def _lifetime(form: Form) -> int | None:
+    """Return the seconds of `expires_after`, which a form spells as two fields."""
+    if "expires_after[anchor]" not in form and "expires_after[seconds]" not in form:
+        return None
+    anchor, seconds = form.text("expires_after[anchor]"), form.text("expires_after[seconds]")
+    low, high = _EXPIRES_AFTER_SECONDS
+    if anchor != "created_at":
+        raise refuse(f"Invalid value: '{anchor}'. Supported values are: 'created_at'.", param="expires_after.anchor")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10 and low <= int(seconds) <= high):
+        raise refuse(
+            f"Invalid 'expires_after.seconds': expected {low} to {high}, but got '{seconds}'.",
+            param="expires_after.seconds",
+        )
+    return int(seconds)
 
 
 def _unknown(file_id: str) -> Exception:
     return refuse(f"No such File object: {file_id}", status=404, param="id")
 
 
-def _check_lines(data: bytes) -> None:
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if line.strip() and not _is_object(line):
-            start = line[:20].decode("utf-8", "replace")
+def _check_lines(content: IO[bytes]) -> None:
+    content.seek(0)
+    for number, line in enumerate(content, start=1):
+        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+        if text.strip() and not _is_object(text):
+            start = text[:20].rstrip(b"\n").decode("utf-8", "replace")
             raise refuse(
                 "Expected file to have JSONL format, where every line is a JSON dictionary. "
                 f'Line {number} is not a dictionary (HINT: line starts with: "{start}...").',
@@ -146,27 +198,3 @@ def _is_object(line: bytes) -> bool:
 def _plain_name(filename: str) -> str:
     last = filename.replace("\\", "/").rpartition("/")[2]
     return "".join(sign for sign in last if sign.isprintable())[:255] or "file"
-
-
-def _parse_form(request: Request) -> list[_Part]:
-    boundary = _headers(f"Content-Type: {request.headers.get('content-type', '')}".encode()).get_boundary()
-    if not boundary:
-        raise refuse("An upload is a multipart/form-data request with a boundary; send one.", param="file")
-    # Cut by hand, because the email parser decodes what it takes for text; headers alone go through it.
-    pieces = (b"\r\n" + request.body).split(b"\r\n--" + boundary.encode("utf-8", "replace"))
-    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
-        raise refuse("The multipart body is cut off: its closing boundary is missing.", param="file")
-    return [_parse_part(piece) for piece in pieces[1:-1]]
-
-
-def _parse_part(piece: bytes) -> _Part:
-    head, separator, data = piece.partition(b"\r\n\r\n")
-    headers = _headers(head.strip())
-    name = headers.get_param("name", header="content-disposition")
-    if not separator or not isinstance(name, str):
-        raise refuse("A part of the multipart body has no name in its Content-Disposition.", param="file")
-    return _Part(name=name, filename=headers.get_filename(), data=data)
-
-
-def _headers(block: bytes) -> email.message.Message:
-    return email.parser.HeaderParser().parsestr(block.decode("utf-8", "replace"))

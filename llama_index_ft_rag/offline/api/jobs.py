@@ -28,7 +28,7 @@ from llama_index_ft_rag.offline.protocol import (
     refuse,
     stable_hash,
 )
-from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainStep
+from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainRequest, TrainStep
 from llama_index_ft_rag.offline.state import State
 
 Record = dict[str, Any]
@@ -150,11 +150,12 @@ class Jobs:
             raise Refusal(failure)
 
     def _read(self, file_id: str, param: str) -> list[Any]:
-        data = self._state.get_content(file_id)
-        if data is None:
+        content = self._files.read(file_id)
+        if content is None:
             message = f"File {file_id} was deleted before the job could read it"
             raise refuse(message, code=f"invalid_{param}", param=param)
-        return read_lines(data)
+        with content:
+            return read_lines(content)
 
     def _start(self, job: Record) -> None:
         job["status"] = "running"
@@ -172,9 +173,8 @@ class Jobs:
         asked = job["hyperparameters"]["n_epochs"]
         n_epochs = default_epochs(len(lines)) if asked == "auto" else int(asked)
         steps: list[TrainStep] = []
-        weights = self._responder.train(
-            lines, base_model=job["model"], seed=job["seed"], n_epochs=n_epochs, on_step=steps.append
-        )
+        request = TrainRequest(lines=lines, base_model=job["model"], seed=job["seed"], n_epochs=n_epochs)
+        weights = self._responder.train(request, steps.append)
         if isinstance(weights, ApiFailure):
             self._fail(job, weights)
             return

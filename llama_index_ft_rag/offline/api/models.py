@@ -7,9 +7,11 @@ how they answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, timezone
 from typing import Any
 
+from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import (
     Refusal,
     Request,
@@ -28,9 +30,18 @@ BUILT_IN_CREATED = 1_795_305_600
 class Models:
     """Answers the requests under `/v1/models`, and knows who may answer what."""
 
-    def __init__(self, state: State, responder: Responder) -> None:
+    def __init__(
+        self,
+        state: State,
+        responder: Responder,
+        *,
+        conditions: Callable[[], ServiceConditions],
+        now: Callable[[], int],
+    ) -> None:
         self._state = state
         self._responder = responder
+        self._conditions = conditions
+        self._now = now
         self._own = responder.models()
         self._tuned: set[str] = set()
         for record in state.all("model"):
@@ -44,17 +55,28 @@ class Models:
         self._tuned.add(model_id)
 
     def exists(self, model: str) -> bool:
-        """Whether something answers to this name."""
+        """Whether something answers to this name, or did until it was shut down."""
         return self._own is None or model in self._own or model in self._tuned
+
+    def is_shut_down(self, model: str) -> bool:
+        """Whether the day has come on which this model, or the one it was tuned from, stops to answer."""
+        day = self._shutdown_date(model)
+        return day is not None and datetime.fromtimestamp(self._now(), timezone.utc).date() >= date.fromisoformat(day)
 
     def is_tunable(self, model: str) -> bool:
         """Whether a job may start here; of the built-in models only the student and what it became."""
-        return self.exists(model) and offline_family(model) in {None, TUNABLE_MODEL}
+        return self.exists(model) and not self.is_shut_down(model) and offline_family(model) in {None, TUNABLE_MODEL}
+
+    def check_answers(self, model: str) -> None:
+        """Refuse a name that nobody has, or nobody any more."""
+        if not self.exists(model):
+            raise not_found(model)
+        if self.is_shut_down(model):
+            raise refuse(f"The model `{model}` has been deprecated.", status=404, code="model_not_found")
 
     def check_chat(self, model: str) -> None:
         """Refuse a name that cannot complete a chat."""
-        if not self.exists(model):
-            raise not_found(model)
+        self.check_answers(model)
         if offline_family(model) == EMBEDDING_MODEL:
             raise refuse(
                 "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
@@ -64,25 +86,25 @@ class Models:
 
     def check_embedding(self, model: str) -> None:
         """Refuse a name that cannot embed."""
-        if not self.exists(model):
-            raise not_found(model)
+        self.check_answers(model)
         if offline_family(model) not in {None, EMBEDDING_MODEL}:
             raise refuse("You are not allowed to generate embeddings from this model", status=403)
 
     def list_models(self, request: Request) -> Response:
-        """Return all models that can be named."""
-        own = [_shown(name) for name in self._own or ()]
-        tuned = [_shown_tuned(record) for record in self._state.all("model")]
-        return list_response([*own, *tuned], request.query, default_limit=10_000, max_limit=10_000)
+        """Return all models that can be named and have not been shut down."""
+        own = [self._shown(name) for name in self._own or ()]
+        tuned = [self._shown_tuned(record) for record in self._state.all("model")]
+        alive = [model for model in (*own, *tuned) if not self.is_shut_down(model["id"])]
+        return list_response(alive, request.query, default_limit=10_000, max_limit=10_000)
 
     def retrieve(self, _request: Request, model: str) -> Response:
         """Return one model object."""
         record = self._state.get("model", model)
-        if record is not None:
-            return json_response(_shown_tuned(record))
-        if not self.exists(model):
+        if record is not None and not self.is_shut_down(model):
+            return json_response(self._shown_tuned(record))
+        if not self.exists(model) or self.is_shut_down(model):
             raise refuse(f"The model '{model}' does not exist", status=404, param="model", code="model_not_found")
-        return json_response(_shown(model))
+        return json_response(self._shown(model))
 
     def delete(self, _request: Request, model: str) -> Response:
         """Drop a tuned model; the others cannot be dropped."""
@@ -95,6 +117,24 @@ class Models:
         self._tuned.discard(model)
         return json_response({"id": model, "object": "model", "deleted": True})
 
+    def _shutdown_date(self, model: str) -> str | None:
+        dates = self._conditions().shutdown_dates
+        base = model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else model
+        days = [dates[name] for name in (model, base) if name in dates]
+        return min(days) if days else None
+
+    def _shown(self, model: str) -> dict[str, Any]:
+        return {
+            "id": model,
+            "object": "model",
+            "created": BUILT_IN_CREATED,
+            "owned_by": "offline-toy",
+            "shutdown_date": self._shutdown_date(model),
+        }
+
+    def _shown_tuned(self, record: Mapping[str, Any]) -> dict[str, Any]:
+        return {**self._shown(record["id"]), "created": record["created"], "owned_by": "org-offline"}
+
 
 def not_found(model: str) -> Refusal:
     """Make the refusal of a model that nobody has."""
@@ -103,17 +143,3 @@ def not_found(model: str) -> Refusal:
         status=404,
         code="model_not_found",
     )
-
-
-def _shown(model: str) -> dict[str, Any]:
-    return {
-        "id": model,
-        "object": "model",
-        "created": BUILT_IN_CREATED,
-        "owned_by": "offline-toy",
-        "shutdown_date": None,
-    }
-
-
-def _shown_tuned(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {**_shown(record["id"]), "created": record["created"], "owned_by": "org-offline"}

@@ -1,6 +1,6 @@
 """What a training file must hold before a job accepts it.
 
-In: the bytes of an uploaded file. Out: its examples, or the job error that the service reports: too few
+In: an uploaded file. Out: its examples, or the job error that the service reports: too few
 examples first, then the first example that is not a chat to learn from. Knows nothing of jobs or of who
 trains.
 """
@@ -8,7 +8,7 @@ trains.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import IO, Any
 
 from llama_index_ft_rag.offline.api.chat_messages import find_problem, message_texts
 from llama_index_ft_rag.offline.protocol import load_json
@@ -30,13 +30,13 @@ SPECIAL_TOKENS = (
 )
 
 
-def read_lines(data: bytes) -> list[Any]:
+def read_lines(content: IO[bytes]) -> list[Any]:
     """Return the JSON value of each line that is not blank.
 
     Raises:
         ValueError: If a line is not JSON, which an accepted upload never is.
     """
-    lines = data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = (line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line for number, line in enumerate(content))
     return [load_json(line) for line in lines if line.strip()]
 
 

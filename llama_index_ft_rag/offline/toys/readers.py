@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainStep
+from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainRequest, TrainStep
 from llama_index_ft_rag.offline.toys.embedding import embed_texts
 from llama_index_ft_rag.offline.toys.judge import judge
 from llama_index_ft_rag.offline.toys.prompts import (
@@ -70,33 +70,27 @@ class BuiltInResponder:
         """Return one vector per text, in order."""
         return embed_texts(texts)
 
-    def train(
-        self,
-        lines: Sequence[dict[str, Any]],
-        *,
-        base_model: str,
-        seed: int,
-        n_epochs: int,
-        on_step: Callable[[TrainStep], None],
-    ) -> dict[str, Any] | ApiFailure:
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
         """Train a copy of a reader on chat lines and return its weights."""
-        base = self._reader(base_model)
+        base = self._reader(request.base_model)
         if base is None:
             return ApiFailure(
-                message=f"Model {base_model} cannot be fine-tuned.", code="model_not_available", param="model"
+                message=f"Model {request.base_model} cannot be fine-tuned.", code="model_not_available", param="model"
             )
-        lessons = read_lessons(lines)
+        lessons = read_lessons(request.lines)
         if not lessons:
             return ApiFailure(
                 message=(
-                    f"None of the {len(lines)} lines has a context, a question and an answer, which is all that an "
-                    "offline reader can learn from; record them from a query engine."
+                    f"None of the {len(request.lines)} lines has a context, a question and an answer, which is all "
+                    "that an offline reader can learn from; record them from a query engine."
                 ),
                 code="invalid_training_file",
                 param="training_file",
             )
-        tuned = train_reader(lessons, base=base, seed=self._seed ^ seed, n_epochs=n_epochs, on_step=on_step)
-        return {**tuned.to_weights(), "lines": len(lines), "lines_used": len(lessons)}
+        tuned = train_reader(
+            lessons, base=base, seed=self._seed ^ request.seed, n_epochs=request.n_epochs, on_step=on_step
+        )
+        return {**tuned.to_weights(), "lines": len(request.lines), "lines_used": len(lessons)}
 
     def load(self, model_id: str, weights: dict[str, Any]) -> None:
         """Make a tuned model answer.

@@ -1,33 +1,37 @@
-"""The two doors of the offline backend: clients that call it in this process, and a server on this machine.
+"""The door on this machine: a server that only programs of this machine reach.
 
-In: HTTP, either as the objects of the client library that the installed openai uses, or over a socket that
-only this machine reaches. Out: the same, from what a handler answered. Knows nothing of the API.
+In: HTTP over a loopback socket. Out: the same, from what a handler answered; a lost connection really is one.
+Knows nothing of the API.
 """
 
 from __future__ import annotations
 
-import importlib
 import ipaddress
 import logging
+import math
 import socket
 import sys
+import tempfile
 import threading
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import ModuleType, TracebackType
-from typing import Any, Protocol
+from types import TracebackType
+from typing import IO, Any, Protocol
 from urllib.parse import parse_qsl
 
-import openai
-
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline.protocol import Handler, Request, Response, error_response
+from llama_index_ft_rag.offline.protocol import ConnectionLost, Request, Response, error_response, is_form
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 logger = logging.getLogger(__name__)
 
-MAX_REQUEST_BYTES = 128 * 1024 * 1024
+MAX_REQUEST_BYTES = 1024 * 1024 * 1024
+"""Of a form; the backend's own limit for a file is lower and gives the service's error."""
+MAX_JSON_BYTES = 128 * 1024 * 1024
 IDLE_TIMEOUT_S = 60.0
+
+_BLOCK_BYTES = 1024 * 1024
 
 
 class Backend(Protocol):
@@ -35,36 +39,6 @@ class Backend(Protocol):
 
     def handle(self, request: Request) -> Response:
         """Answer one request."""
-
-
-def in_process_client(handle: Handler) -> Any:
-    """Make an HTTP client for `openai.OpenAI(http_client=...)` that calls `handle`, without a socket."""
-    library = _client_library()
-
-    def handle_request(_transport: Any, request: Any) -> Any:
-        response = handle(_read_request(request, request.read()))
-        return library.Response(response.status, headers=_pairs(response), content=iter(response.body))
-
-    transport = type("OfflineTransport", (library.BaseTransport,), {"handle_request": handle_request})
-    return openai.DefaultHttpxClient(transport=transport())
-
-
-def in_process_async_client(handle: Handler) -> Any:
-    """Make an HTTP client for `openai.AsyncOpenAI(http_client=...)` that calls `handle`, without a socket."""
-    library = _client_library()
-
-    async def handle_async_request(_transport: Any, request: Any) -> Any:
-        response = handle(_read_request(request, await request.aread()))
-
-        async def chunks() -> Any:
-            for chunk in response.body:
-                yield chunk
-
-        return library.Response(response.status, headers=_pairs(response), content=chunks())
-
-    members = {"handle_async_request": handle_async_request}
-    transport = type("OfflineAsyncTransport", (library.AsyncBaseTransport,), members)
-    return openai.DefaultAsyncHttpxClient(transport=transport())
 
 
 class LoopbackServer:
@@ -85,6 +59,7 @@ class LoopbackServer:
 
     def close(self) -> None:
         """Stop answering and free the port; the backend stays open."""
+        self._server.closing.set()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -137,6 +112,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], backend: Backend, *, max_request_bytes: int) -> None:
         self.backend = backend
         self.max_request_bytes = max_request_bytes
+        self.closing = threading.Event()
         self._open: set[socket.socket] = set()
         super().__init__(address, _Connection)
 
@@ -178,16 +154,24 @@ class _Connection(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(error_response(refused))
             return
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path, _, query = self.path.partition("?")
-        request = Request(
-            method=self.command,
-            path=path,
-            query=dict(parse_qsl(query)),
-            headers={name.lower(): value for name, value in self.headers.items()},
-            body=body,
-        )
-        self._send(self.server.backend.handle(request))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        length = int(headers.get("content-length") or 0)
+        with tempfile.TemporaryFile() if is_form(headers) else nullcontext() as upload:
+            if upload is not None:
+                self._spool(length, upload)
+            request = Request(
+                method=self.command,
+                path=path,
+                query=dict(parse_qsl(query)),
+                headers=headers,
+                body=b"" if upload is not None else self.rfile.read(length),
+                upload=upload,
+            )
+            try:
+                self._send(self.server.backend.handle(request))
+            except ConnectionLost:
+                self._hang_up()
 
     do_POST = do_DELETE = do_PUT = do_PATCH = do_OPTIONS = do_GET  # noqa: N815 - the names of http.server
 
@@ -204,62 +188,60 @@ class _Connection(BaseHTTPRequestHandler):
         length = self.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()):
             return ApiFailure(message="The Content-Length is not a number.")
-        if len(length) > 18 or int(length) > self.server.max_request_bytes:
-            limit = self.server.max_request_bytes
+        limit = self.server.max_request_bytes
+        if not is_form({"content-type": self.headers.get("content-type", "")}):
+            limit = min(limit, MAX_JSON_BYTES)
+        if len(length) > 18 or int(length) > limit:
             return ApiFailure(message=f"The request is larger than {limit} bytes.", status=413)
         return None
 
+    def _spool(self, length: int, upload: IO[bytes]) -> None:
+        while length > 0:
+            block = self.rfile.read(min(length, _BLOCK_BYTES))
+            if not block:
+                raise ConnectionResetError("the client hung up in the middle of an upload")
+            upload.write(block)
+            length -= len(block)
+        upload.seek(0)
+
     def _send(self, response: Response) -> None:
-        chunks = list(response.body)
+        if response.delay and self.server.closing.wait(None if math.isinf(response.delay) else response.delay):
+            raise ConnectionLost
         streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        chunks = response.body
+        length = response.headers.get("content-length")
+        if not streamed and length is None:
+            chunks = [b"".join(response.body)]
+            length = str(len(chunks[0]))
         self.send_response(response.status)
         for name, value in response.headers.items():
-            self.send_header(name, value)
+            if name != "content-length":
+                self.send_header(name, value)
         if self.close_connection:
             self.send_header("connection", "close")
-        if streamed:
+        if length is None:
             self._send_chunked(chunks)
-            return
-        body = b"".join(chunks)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        else:
+            self.send_header("content-length", length)
+            self.end_headers()
+            for chunk in chunks:
+                self.wfile.write(chunk)
         self.wfile.flush()
 
-    def _send_chunked(self, chunks: list[bytes]) -> None:
+    def _send_chunked(self, chunks: Iterable[bytes]) -> None:
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         for chunk in chunks:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             self.wfile.flush()
         self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
 
-
-def _client_library() -> ModuleType:
-    # httpx for openai 2, httpx2 for openai 3: whatever its own client derives from.
-    for kind in openai.DefaultHttpxClient.__mro__:
-        name = kind.__module__.partition(".")[0]
-        if name.startswith("httpx"):
-            return importlib.import_module(name)
-    raise ConfigurationError(
-        f"openai {openai.__version__}: its HTTP client is not built on httpx or httpx2; install openai>=2,<4"
-    )
-
-
-def _read_request(request: Any, body: bytes) -> Request:
-    path, _, query = request.url.raw_path.decode("ascii").partition("?")
-    return Request(
-        method=request.method,
-        path=path,
-        query=dict(parse_qsl(query)),
-        headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
-    )
-
-
-def _pairs(response: Response) -> list[tuple[str, str]]:
-    return list(response.headers.items())
+    def _hang_up(self) -> None:
+        with suppress(OSError):  # what was sent before goes out first
+            self.wfile.flush()
+        self.close_connection = True
+        with suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,0 +1,219 @@
+"""What goes wrong between a client and the offline backend: rules that say which fault strikes which request.
+
+In: a request, and the way to answer it. Out: a response that a fault may have kept back, changed or broken.
+A rule strikes by route, count and chance; the same seed and the same requests meet the same faults, in
+whatever order threads send them. Knows nothing of what the faults do.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.offline.protocol import Handler, Request, Response, stable_hash
+
+
+class Fault(Protocol):
+    """One thing that can go wrong."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the log of strikes."""
+
+    @property
+    def route(self) -> str:
+        """Where it belongs if a rule does not say: `*`, or `POST /v1/fine_tuning/jobs`."""
+
+    def strike(self, request: Request, proceed: Handler) -> Response:
+        """Answer a request wrongly; `proceed` answers it as if nothing were wrong, and then it took effect.
+
+        Raises:
+            Refusal: For an error body.
+            ConnectionLost: For no answer at all.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strike:
+    """One request that a fault struck."""
+
+    fault: str
+    method: str
+    path: str
+
+
+class Rule:
+    """When a fault strikes."""
+
+    def __init__(
+        self,
+        fault: Fault,
+        *,
+        route: str,
+        times: int | None,
+        skip: int,
+        probability: float,
+        where: Callable[[Request], bool] | None,
+        seed: str,
+    ) -> None:
+        self.fault = fault
+        self.route = route
+        self._times = times
+        self._skip = skip
+        self._probability = probability
+        self._where = where
+        self._seed = seed
+        self._seen: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        self.struck = 0
+        """How often it has struck so far."""
+
+    def __repr__(self) -> str:
+        times = "every time" if self._times is None else f"{self.struck} of {self._times} times"
+        return f"<{self.fault.name} on {self.route}: struck {times}>"
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether it will not strike again."""
+        return self._times is not None and self.struck >= self._times
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it has not struck as often as it should, or never."""
+        return self.struck == 0 if self._times is None else not self.is_spent
+
+    def strikes(self, request: Request) -> bool:
+        """Decide about one request, and count it."""
+        if not fits(self.route, request.method, request.path):
+            return False
+        if self._where is not None and not self._where(request):
+            return False
+        with self._lock:
+            if self.is_spent:
+                return False
+            if self._skip > 0:
+                self._skip -= 1
+                return False
+            if not self._is_drawn(request):
+                return False
+            self.struck += 1
+        return True
+
+    def _is_drawn(self, request: Request) -> bool:
+        if self._probability >= 1.0:
+            return True
+        # By what is asked and how often it was, not by a generator's state: threads may come in any order.
+        # The body of an upload is left out, because the boundary of its form is random.
+        asked = stable_hash(request.method, request.path, dict(request.query), request.body.decode("utf-8", "replace"))
+        self._seen[asked] += 1
+        return int(stable_hash(self._seed, asked, self._seen[asked])[:8], 16) < self._probability * 16**8
+
+
+class Faults:
+    """The rules of one backend.
+
+    Args:
+        routes: The routes that exist, such as `POST /v1/files`; a rule that fits none is an error.
+        seed: Decides the draws of rules with a probability.
+    """
+
+    def __init__(self, *, routes: Sequence[str], seed: int = 0) -> None:
+        self._routes = tuple(routes)
+        self._seed = seed
+        self._rules: list[Rule] = []
+        self._added = 0
+        self._lock = threading.Lock()
+        self.log: list[Strike] = []
+        """What has struck, in order."""
+
+    def add(
+        self,
+        fault: Fault,
+        *,
+        route: str | None = None,
+        times: int | None = 1,
+        skip: int = 0,
+        probability: float = 1.0,
+        where: Callable[[Request], bool] | None = None,
+    ) -> Rule:
+        """Let a fault strike from now on; several may strike one request, the first added outermost.
+
+        Args:
+            fault: What goes wrong.
+            route: `*`, a path such as `/v1/files/*` (an asterisk is one segment), or `POST /v1/files`; `None`
+                takes the fault's own.
+            times: How often; `None` is every time.
+            skip: How many fitting requests go through first.
+            probability: Chance that a fitting request is struck, from 0 to 1.
+            where: Narrows the route down to some requests.
+
+        Raises:
+            ConfigurationError: If no route fits, or a number cannot be.
+        """
+        route = fault.route if route is None else route
+        if not any(fits(route, *known.split(" ", 1)) for known in self._routes):
+            raise ConfigurationError(
+                f"route {route!r}: the offline backend answers none like it; it answers {', '.join(self._routes)}"
+            )
+        if (times is not None and times < 1) or skip < 0 or not 0.0 < probability <= 1.0:
+            raise ConfigurationError(
+                f"{fault.name} with times={times}, skip={skip}, probability={probability}: "
+                "times is None or above 0, skip not below 0, probability above 0 and at most 1"
+            )
+        with self._lock:
+            self._added += 1
+            rule = Rule(
+                fault,
+                route=route,
+                times=times,
+                skip=skip,
+                probability=probability,
+                where=where,
+                seed=f"{self._seed}/{self._added}",
+            )
+            self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Let nothing strike any more."""
+        with self._lock:
+            self._rules.clear()
+
+    @property
+    def waiting(self) -> list[Rule]:
+        """Rules that have not struck as often as they should, or never."""
+        with self._lock:
+            return [rule for rule in self._rules if rule.is_waiting]
+
+    def answer(self, request: Request, proceed: Handler) -> Response:
+        """Answer a request the way the rules that strike it let it be answered."""
+        with self._lock:
+            rules = list(self._rules)
+        return self._through(rules, request, proceed)
+
+    def _through(self, rules: Sequence[Rule], request: Request, proceed: Handler) -> Response:
+        if not rules:
+            return proceed(request)
+        first, rest = rules[0], rules[1:]
+        if not first.strikes(request):
+            return self._through(rest, request, proceed)
+        with self._lock:
+            self.log.append(Strike(fault=first.fault.name, method=request.method, path=request.path))
+        return first.fault.strike(request, lambda passed: self._through(rest, passed, proceed))
+
+
+def fits(route: str, method: str, path: str) -> bool:
+    """Tell whether a request, or a known route with `*` for ids, is one that a route names."""
+    if route == "*":
+        return True
+    wanted_method, _, wanted_path = route.rpartition(" ")
+    if wanted_method and wanted_method != method:
+        return False
+    wanted, given = wanted_path.strip("/").split("/"), path.strip("/").split("/")
+    return len(wanted) == len(given) and all(
+        mark in {"*", segment} for mark, segment in zip(wanted, given, strict=True)
+    )
