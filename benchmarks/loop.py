@@ -10,7 +10,6 @@ Everything runs in processes of its own on the offline backend: no key, no netwo
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
@@ -18,8 +17,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from rows import MB, RSS_UNIT, Row, show
 
 # A part is imported when it is first asked for: the bare import is nearly nothing, so the parts are measured too.
 OURS = {
@@ -33,25 +34,7 @@ MEASURED_IMPORT = (
     "import resource, time; started = time.perf_counter(); {statement}; "
     "print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
 )
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024
-"""Bytes per unit of `ru_maxrss`."""
-MB = 1024 * 1024
 SAME_FILES = ("questions.jsonl", "examples.jsonl", *(f"scores-{arm}.jsonl" for arm in ("base", "tuned", "teacher")))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One measurement, in the form that all scripts of this folder print."""
-
-    name: str
-    value: float | None
-    """`None`: not measured."""
-    unit: str
-    aim: str
-    met: bool | None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="ft-rag-benchmark-") as name:
         folder = Path(name)
         rows = [*_demo(folder, options), *_long_report(folder, pdf, options), *_imports(options.rounds)]
-    print(json.dumps({"rows": [asdict(row) for row in rows]}, indent=2) if options.json else _table(rows))
-    return 1 if any(row.met is False for row in rows) else 0
+    return show(rows, as_json=options.json, note=f"peer of the imports: {PEER}")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -176,18 +158,6 @@ def _content(path: Path) -> list[str]:
 
 def _below(name: str, value: float, *, unit: str, limit: float) -> Row:
     return Row(name=name, value=round(value, 1), unit=unit, aim=f"< {limit:g}", met=value < limit)
-
-
-def _table(rows: Sequence[Row]) -> str:
-    width = max(len(row.name) for row in rows)
-    lines = [f"{'':<{width}}  {'value':>9} {'unit':<8} {'peer':>8} {'ratio':>6}  {'aim':<12} met"]
-    for row in rows:
-        value, peer, ratio = (
-            "-" if number is None else f"{number:g}" for number in (row.value, row.peer_value, row.ratio)
-        )
-        met = {True: "yes", False: "NO", None: "skipped"}[row.met]
-        lines.append(f"{row.name:<{width}}  {value:>9} {row.unit:<8} {peer:>8} {ratio:>6}  {row.aim:<12} {met}")
-    return "\n".join([*lines, "", f"peer of the imports: {PEER}"])
 
 
 if __name__ == "__main__":

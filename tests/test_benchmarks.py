@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-LOOP = Path(__file__).parents[1] / "benchmarks" / "loop.py"
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = ("--questions", "16", "--rounds", "1")
 FIELDS = {"name", "value", "unit", "peer", "peer_value", "ratio", "aim", "met"}
 
@@ -16,7 +16,7 @@ FIELDS = {"name", "value", "unit", "peer", "peer_value", "ratio", "aim", "met"}
 def run_loop(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the script on its smallest input, without a long report."""
     environment = {name: value for name, value in os.environ.items() if name != "FT_RAG_TEST_DATA"}
-    command = [sys.executable, str(LOOP), *SMALL, *arguments]
+    command = [sys.executable, str(BENCHMARKS / "loop.py"), *SMALL, *arguments]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -40,3 +40,19 @@ def test_the_loop_is_measured_in_one_object_of_rows():
     }
     assert rows["same seed, two processes: same questions, examples, scores"]["met"] is True
     assert process.stderr == "skipped: no long report; name one with --pdf or FT_RAG_TEST_DATA\n"
+
+
+def test_the_offline_backend_is_measured_beside_its_peers():
+    """Every row has all fields and a peer from the same run; a large upload adds less memory than its size."""
+    command = [sys.executable, str(BENCHMARKS / "offline.py"), "--json", "--requests=64", "--clients=4", "--rounds=1"]
+    process = subprocess.run([*command, "--upload-mb=40"], capture_output=True, text=True, timeout=300, check=False)
+    rows = {row["name"]: row for row in json.loads(process.stdout)["rows"]}
+
+    assert all(set(row) == FIELDS and row["peer_value"] is not None for row in rows.values())
+    assert {name for name, row in rows.items() if row["aim"] != "-"} == {
+        "chat per second, loopback, 4 clients",
+        "memory added by the upload of 40 MB, loopback",
+        "memory added by the upload of 40 MB, in process",
+    }
+    assert all(rows[f"memory added by the upload of 40 MB, {door}"]["met"] for door in ("loopback", "in process"))
+    assert process.stderr == ""

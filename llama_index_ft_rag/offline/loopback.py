@@ -108,6 +108,8 @@ def serve(
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    # The default of 5 resets connections when a few dozen clients come at once.
+    request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], backend: Backend, *, max_request_bytes: int) -> None:
         self.backend = backend
