@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= runs/demo
+BACKEND ?= offline
 UV     := $(shell command -v uv 2>/dev/null)
 # uv's hard links make nltk, which llama-index-core uses, refuse its own files.
 export UV_LINK_MODE = copy
@@ -45,9 +46,11 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.all
 	$(if $(UV),uv pip install -q --python $(BIN)/python --group dev,$(BIN)/python -m pip install -q --group dev)
 	@touch $@
 
+# BACKEND=openai records from the real service; cassettes/README.md says what it needs.
+cassettes: export FT_RAG_CASSETTE_BACKEND = $(BACKEND)
 cassettes: $(VENV)/.dev
-	rm -rf cassettes/test_cassettes
-	$(BIN)/pytest -q -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning --record-mode=once tests/test_cassettes.py
+	$(BIN)/pytest -q -W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning \
+		--record-mode=rewrite tests/test_replayed_*.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) runs dist build .pytest_cache .mypy_cache .ruff_cache .coverage

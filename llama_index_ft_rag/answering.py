@@ -23,6 +23,7 @@ from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.examples import TrainingExample, Usage
 from llama_index_ft_rag.questions import Question
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler
+from llama_index_ft_rag.recording.messages import BROKE_OFF
 from llama_index_ft_rag.storage import append_row, read_rows
 
 logger = logging.getLogger(__name__)
@@ -142,8 +143,9 @@ async def _ask(
             error = without_keys(f"{type(exc).__name__}: {exc}")
             logger.warning("%s: question %s failed: %s", arm, question.id, error)
     calls = handler.calls_of(query_id)
-    if error is None and _says_nothing(text):
-        error = _swallowed_failure(handler.failures_of(query_id), calls)
+    failures = handler.failures_of(query_id)
+    if error is None and (_says_nothing(text) or BROKE_OFF in failures):
+        error = _swallowed_failure(failures, calls)
         text = text if error is None else None
     nodes = response.source_nodes if response is not None else []
     return Answer(
@@ -175,7 +177,8 @@ def _swallowed_failure(failures: Sequence[str], calls: Sequence[TrainingExample]
 async def _full_text(response: RESPONSE_TYPE) -> str:
     """The whole answer, of streaming engines too: a stream that nobody drains was never asked."""
     if isinstance(response, AsyncStreamingResponse):
-        return str(await response.get_response())
-    if isinstance(response, StreamingResponse):
-        return str(response.get_response())
-    return str(response)
+        response = await response.get_response()
+    elif isinstance(response, StreamingResponse):
+        response = response.get_response()
+    # Without a text, str() of a response is the word "None".
+    return str(response) if response.response else ""

@@ -48,6 +48,8 @@ class Endpoint:
     """The offline backend, or its state folder, which is opened when the first LLM is made."""
     timeout_s: float = 120.0
     """Deadline of one request, in seconds."""
+    max_retries: int | None = None
+    """How often a request is sent again when that may help; `None` leaves it to each library, 2 or 3 times."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable the key came from; kept with a run, so that its model is asked with the same key."""
 
@@ -88,7 +90,7 @@ class Endpoint:
 
     def llm(self, model: str, **settings: Any) -> LLM:
         """Make a LlamaIndex LLM for `model`; `settings` go to its constructor (`temperature`, `max_tokens`, ...)."""
-        settings = {"temperature": 0.0, "timeout": self.timeout_s, **settings}
+        settings = {"temperature": 0.0, "timeout": self.timeout_s, **self._retries(), **settings}
         settings.update(api_base=self.base_url, api_key=self.api_key, **self._doors())
         # OpenAI() has a fixed window per name and swallows context_window without a word (llms-openai 0.8).
         if not self.is_offline and "context_window" not in settings and _is_known_to_llama_index(model):
@@ -104,7 +106,7 @@ class Endpoint:
     def embedding(self, model: str | None = None, **settings: Any) -> BaseEmbedding:
         """Make a LlamaIndex embedding; without a name, `text-embedding-3-small` or the offline one."""
         # LlamaIndex's default is 10 retries, which keeps a broken service busy for minutes.
-        settings = {"timeout": self.timeout_s, "max_retries": 3, **settings}
+        settings = {"timeout": self.timeout_s, "max_retries": 3, **self._retries(), **settings}
         settings.update(api_base=self.base_url, api_key=self.api_key, **self._doors())
         # model_name, not model: the latter is checked against a fixed list of OpenAI's own names.
         return OpenAIEmbedding(model_name=model or self.default_embedding, **settings)
@@ -113,8 +115,15 @@ class Endpoint:
         """Make the API client that uploads files and starts jobs at this endpoint."""
         http_client = self._doors().get("http_client")
         return openai.OpenAI(
-            base_url=self.base_url, api_key=self.api_key, timeout=self.timeout_s, http_client=http_client
+            base_url=self.base_url,
+            api_key=self.api_key,
+            timeout=self.timeout_s,
+            http_client=http_client,
+            **self._retries(),
         )
+
+    def _retries(self) -> dict[str, Any]:
+        return {} if self.max_retries is None else {"max_retries": self.max_retries}
 
     @cached_property
     def _backend(self) -> OfflineBackend | None:

@@ -1,43 +1,49 @@
-"""How cassettes are recorded and matched; everything else lives in the test modules."""
+"""What every test module shares: how cassettes are recorded and replayed, and the table of conformance."""
 
-import re
-from pathlib import Path
+import os
 
 import pytest
+from cassette_files import CASSETTES, MATCHED, OFFLINE_PORT, Source, StatingSerializer, same_body, without_identity
+from conformance.table import columns_of, render
 
-CASSETTES = Path(__file__).parent.parent / "cassettes"
+from llama_index_ft_rag.offline import OfflineBackend, serve
 
-WHO_AND_WHERE = [
-    "authorization",
-    "cookie",
-    "host",
-    "openai-organization",
-    "openai-project",
-    "user-agent",
-    "x-stainless-arch",
-    "x-stainless-async",
-    "x-stainless-lang",
-    "x-stainless-os",
-    "x-stainless-package-version",
-    "x-stainless-read-timeout",
-    "x-stainless-retry-count",
-    "x-stainless-runtime",
-    "x-stainless-runtime-version",
-]
-"""Request headers that name a person, a machine or a version; vcrpy takes no wildcards."""
+_source = pytest.StashKey[Source]()
+
+
+def pytest_configure(config):
+    """Load our fixtures, and name our marker."""
+    # Its entry point is switched off in pyproject.toml: it would be imported before coverage is measured.
+    if not config.pluginmanager.has_plugin("ft_rag"):
+        config.pluginmanager.import_plugin("llama_index_ft_rag.testing.pytest_plugin")
+    config.addinivalue_line(
+        "markers",
+        "offline_service(models=..., **settings): how the offline backend is set up while this test is recorded;"
+        " such a test is recorded from no other service.",
+    )
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Print what the witnesses of conformance said, where they ran."""
+    columns = columns_of(report for reports in terminalreporter.stats.values() for report in reports)
+    if columns:
+        terminalreporter.section("conformance of the offline backend")
+        terminalreporter.write_line("\n".join(render(columns)))
 
 
 def pytest_recording_configure(config, vcr):
-    """Teach vcrpy to compare uploads, whose boundary is random."""
+    """Compare forms without their random boundary, and write into each cassette what it is recorded from."""
     vcr.register_matcher("body_without_boundary", same_body)
+    vcr.register_serializer("yaml", StatingSerializer(lambda: config.stash.get(_source, Source.offline())))
 
 
 @pytest.fixture(scope="module")
 def vcr_config():
     """Match what decides the answer; keep out what identifies anybody."""
     return {
-        "match_on": ["method", "path", "body_without_boundary"],
-        "filter_headers": WHO_AND_WHERE,
+        "match_on": MATCHED,
+        "decode_compressed_response": True,
+        "before_record_request": without_identity,
         "before_record_response": without_identity,
     }
 
@@ -48,15 +54,22 @@ def vcr_cassette_dir(request):
     return str(CASSETTES / request.module.__name__)
 
 
-def same_body(left, right):
-    """Compare two requests' bodies, multipart boundaries aside."""
-    bodies = [re.sub(rb"[0-9a-f]{32}", b"BOUNDARY", request.body or b"") for request in (left, right)]
-    assert bodies[0] == bodies[1]
-
-
-def without_identity(response):
-    """Drop the headers of a reply that name an organisation, a session or a moment."""
-    for name in list(response["headers"]):
-        if name.lower() in {"set-cookie", "openai-organization", "openai-project", "x-request-id", "date", "server"}:
-            del response["headers"][name]
-    return response
+@pytest.fixture
+def service(request, record_mode, vcr_cassette_dir, default_cassette_name, tmp_path_factory):
+    """The service that answers this test: it is up only while recording, and replayed from then on."""
+    marker = request.node.get_closest_marker("offline_service")
+    settings = dict(marker.kwargs) if marker else {}
+    models = settings.pop("models", None)
+    if record_mode == "none":
+        yield Source.of_cassette(f"{vcr_cassette_dir}/{default_cassette_name}.yaml")
+        return
+    offline = os.environ.get("FT_RAG_CASSETTE_BACKEND", "offline") == "offline"
+    if marker and not offline:
+        pytest.skip("recorded from the offline backend only: it shows a service that cannot be had on demand")
+    source = request.config.stash[_source] = Source.offline(models) if offline else Source.from_environment()
+    if not offline:
+        yield source
+        return
+    state = tmp_path_factory.mktemp("service")
+    with OfflineBackend(state, clock=lambda: 1_760_000_000.0, **settings) as backend, serve(backend, port=OFFLINE_PORT):
+        yield source

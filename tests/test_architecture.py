@@ -17,19 +17,28 @@ SOURCE = Path(llama_index_ft_rag.__file__).parent
 ORDER = """
     errors storage concurrency
 
-    sample
+    sample tokenizer catalog
 
     offline.responder offline.protocol offline.tokens offline.state offline.conditions offline.faults offline.metering
-    offline.api.chat_messages offline.api.models offline.api.forms offline.api.files offline.api.job_settings
-    offline.api.training_files offline.api.jobs offline.api.chat offline.api.embeddings offline.api
+    offline.api.content_parts offline.api.chat_messages offline.api.models offline.api.forms offline.api.files
+    offline.api.job_settings offline.api.job_checks offline.api.job_fates offline.api.training_files
+    offline.api.example_lengths offline.api.moderation offline.api.step_metrics offline.api.job_events
+    offline.api.checkpoints offline.api.job_progress offline.api.jobs
+    offline.api.answers offline.api.chat_body offline.api.chat_tools offline.api.chat_replies
+    offline.api.chat offline.api.completions offline.api.embeddings
+    offline.api.response_input offline.api.response_settings offline.api.response_events offline.api.responses
+    offline.api.batch_settings offline.api.batch_input offline.api.batch_output offline.api.batches offline.api
     offline.toys.text offline.toys.prompts
     offline.toys.english_patterns offline.toys.english_clauses offline.toys.english_figures
     offline.toys.questions_english offline.toys.questions_chinese offline.toys.question_writer
     offline.toys.judge offline.toys.embedding offline.toys.features offline.toys.reader offline.toys.training
-    offline.toys.readers offline.toys
+    offline.toys.preference offline.toys.readers offline.toys
     offline.in_process offline.loopback offline.backend offline.clients offline
 
-    tokenizer catalog endpoints examples
+    endpoints examples
+
+    testing.rewriting testing.http_errors testing.connections testing.bodies testing.model_answers testing.lives
+    testing.running testing testing.pytest_plugin
 
     documents.text documents.html documents.pdf documents.files documents.nodes documents
 

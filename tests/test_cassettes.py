@@ -1,90 +1,101 @@
-"""The life of a job replays from a cassette: no service, no network, no key."""
+"""What every cassette keeps to: it says what it is, names nobody, and exactly one test needs it."""
 
-import re
+import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
-import openai
 import pytest
+import yaml
+from cassette_files import CASSETTES, OFFLINE_SOURCE, SECRETS
+from vcr.serializers import yamlserializer
 
-from llama_index_ft_rag import OpenAIFinetuneEngine, TrainingExample, write_examples
-from llama_index_ft_rag.offline import OfflineBackend, serve
+TESTS = Path(__file__).parent
+REPLAYED = sorted(path.stem for path in TESTS.glob("test_replayed_*.py"))
+FILES = sorted(CASSETTES.rglob("*.yaml"))
+NAMES = [f"{path.parent.name}/{path.stem}" for path in FILES]
+LOOP = "test_replayed_loop/test_the_whole_loop_on_ten_questions"
 
-PORT = 8321
-CASSETTES = Path(__file__).parent.parent / "cassettes"
+RUN_TWICE_AND_MORE = """
+import json, os, pathlib, pytest, shutil, sys
 
+class Failed:
+    def __init__(self):
+        self.names = set()
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self.names.add(report.nodeid.rpartition("/")[2].replace(".py::", "/"))
 
-@pytest.fixture
-def service(record_mode, tmp_path):
-    """Where the cassettes were recorded: the offline backend's loopback door, up only while recording."""
-    url = f"http://127.0.0.1:{PORT}/v1"
-    if record_mode == "none":
-        yield url
-        return
-    with OfflineBackend(tmp_path / "service", clock=lambda: 1_760_000_000.0) as backend, serve(backend, port=PORT):
-        yield url
-
-
-def training_file(path: Path, *, examples: int) -> Path:
-    """So many questions and answers about an invented company."""
-    context = "The {n} department employed {n}0 people in fiscal 2025. Its revenue was ${n}.5 million."
-    prompt = (
-        "Context information is below.\n---------------------\n{context}\n---------------------\n"
-        "Given the context information and not prior knowledge, answer the query.\n"
-        "Query: How many people did the {n} department employ?\nAnswer: "
-    )
-    made = []
-    for number in range(2, 2 + examples):
-        question = prompt.format(context=context.format(n=number), n=number)
-        answer = f"The {number} department employed {number}0 people in fiscal 2025."
-        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        made.append(TrainingExample(messages=messages))
-    write_examples(path, made, provenance=False)
-    return path
-
-
-def make_engine(service: str, path: Path, **settings) -> OpenAIFinetuneEngine:
-    """An engine that never waits, as replies come from a file."""
-    client = openai.OpenAI(base_url=service, api_key="not-recorded", max_retries=0)
-    return OpenAIFinetuneEngine("offline-student", path, client=client, poll_interval=0.0, **settings)
+folder, *arguments = sys.argv[1:]
+os.environ["FT_RAG_CASSETTES"] = folder
+outcomes = {}
+for path in sorted(pathlib.Path(folder).rglob("*.yaml")):
+    name = f"{path.parent.name}/{path.stem}"
+    path.rename(f"{path}.away")
+    failed = Failed()
+    # The loop takes seconds: it runs where its own cassette is away, and once where another one is.
+    loop = [] if "whole_loop" in name or not outcomes else ["--deselect", "tests/test_replayed_loop.py"]
+    pytest.main([*arguments, *loop], plugins=[failed])
+    pathlib.Path(f"{path}.away").rename(path)
+    outcomes[name] = sorted(failed.names)
+print("\\n" + json.dumps(outcomes))
+"""
 
 
-@pytest.mark.vcr
-def test_a_job_from_upload_to_answer(service, tmp_path):
-    """Upload, job, tuned LLM, and its answer to a question."""
-    engine = make_engine(service, training_file(tmp_path / "examples.jsonl", examples=12), seed=7)
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_a_cassette_states_its_source(path):
+    """Its first lines say what answered, where, and under which model names; what is a toy is called one."""
+    head = path.read_text(encoding="utf-8").partition("interactions:")[0]
+    source = yaml.safe_load(head)["source"]
 
-    engine.finetune()
-    job = engine.wait()
-    llm = engine.get_finetuned_model(max_retries=0)
-    answer = llm.complete("Context: The Harbour department employed 120 people.\nQuestion: How many people?")
-
-    assert job.status == "succeeded"
-    assert llm.metadata.model_name == job.fine_tuned_model
-    assert str(answer) == "The Harbour department employed 120 people."
+    assert list(source) == ["recorded_from", "url", "models"]
+    assert source["recorded_from"] in {OFFLINE_SOURCE, "OpenAI"}
+    assert (source["recorded_from"] == OFFLINE_SOURCE) == source["url"].startswith("http://127.0.0.1:")
 
 
-@pytest.mark.vcr
-def test_a_job_that_is_cancelled(service, tmp_path):
-    """A cancelled job says so, and has no model."""
-    engine = make_engine(service, training_file(tmp_path / "examples.jsonl", examples=12), seed=8)
-    engine.finetune()
-
-    job = engine.cancel()
-
-    assert (job.status, job.fine_tuned_model) == ("cancelled", None)
-
-
-def test_no_cassette_holds_a_key_or_an_organisation():
-    """What was filtered at recording is looked for again in the files."""
-    secrets = re.compile(r"sk-[A-Za-z0-9_-]{16,}|Bearer |authorization|openai-organization|not-recorded", re.IGNORECASE)
-
-    found = [path.name for path in CASSETTES.rglob("*.yaml") if secrets.search(path.read_text(encoding="utf-8"))]
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_a_cassette_names_nobody(path):
+    """No key, cookie, organisation, client or machine is in it, in neither direction."""
+    found = SECRETS.findall(path.read_text(encoding="utf-8"))
 
     assert found == []
 
 
-def test_every_cassette_belongs_to_a_test_here():
-    """A cassette nobody replays proves nothing."""
-    tests = {f"{name}.yaml" for name in globals() if name.startswith("test_a_job")}
+@pytest.mark.parametrize("path", FILES, ids=NAMES)
+def test_a_cassette_keeps_few_headers(path):
+    """Only the headers that decide how a message is read are kept."""
+    interactions = yamlserializer.deserialize(path.read_text(encoding="utf-8"))["interactions"]
+    kept = {
+        name.lower()
+        for interaction in interactions
+        for side in ("request", "response")
+        for name in interaction[side]["headers"]
+    }
 
-    assert {path.name for path in (CASSETTES / "test_cassettes").iterdir()} == tests
+    assert interactions
+    assert kept <= {"accept", "content-type", "retry-after", "retry-after-ms"}
+
+
+def test_the_search_for_secrets_finds_them():
+    """What the search looks for is found where it stands."""
+    leaks = ["sk-abcdef123", "Bearer x", "Set-Cookie: a", "org-AbC123", "openai-organization", "x-stainless-os"]
+
+    assert [leak for leak in leaks if not SECRETS.search(leak)] == []
+    assert SECRETS.search("organization_id: org-scrubbed, organised, risk-averse") is None
+
+
+def test_without_a_cassette_exactly_its_test_fails(tmp_path):
+    """Taking any one cassette away fails the test of its name and no other; so none is unused, and none is shared."""
+    folder = tmp_path / "cassettes"
+    shutil.copytree(CASSETTES, folder)
+    modules = [f"tests/{module}.py" for module in REPLAYED]
+    command = [sys.executable, "-c", RUN_TWICE_AND_MORE, str(folder), "-q", "-p", "no:cacheprovider", *modules]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    process = subprocess.run(
+        command, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=500, check=False
+    )
+    outcomes = json.loads(process.stdout.splitlines()[-1])
+
+    assert outcomes == {name: [name] for name in NAMES}

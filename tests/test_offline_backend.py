@@ -220,6 +220,7 @@ def test_json_mode_is_accepted(clients: Clients) -> None:
         ([], None),
         (b"{", None),
         (b'{"model": NaN}', None),
+        (b'{"temperature": 1e999}', None),
         (b"[" * 100_000, None),
     ],
 )
@@ -326,7 +327,7 @@ def test_missing_key() -> None:
 def test_unknown_address() -> None:
     """An address that is not there is 404, a wrong method 405, both with a body."""
     with OfflineBackend(responder=ScriptedResponder(["x"])) as backend:
-        missing = post(backend, "/v1/batches", {})
+        missing = post(backend, "/v1/moderations", {})
         wrong = post(backend, "/v1/models", {})
 
     assert (missing[0], missing[1]["error"]["code"]) == (404, "unknown_url")

@@ -35,7 +35,7 @@ def clients(backend: OfflineBackend) -> Clients:
 
 
 def test_upload_and_read_back(clients: Clients) -> None:
-    """A file is `uploaded` at first and `processed` when looked at; its bytes come back as they went in."""
+    """A file is `uploaded` at first and `processed` when looked at; it never expires, and its bytes come back."""
     uploaded = clients.sync.files.create(file=("train.jsonl", LINE * 3), purpose="fine-tune")
     looked_at = clients.sync.files.retrieve(uploaded.id)
 
@@ -50,6 +50,7 @@ def test_upload_and_read_back(clients: Clients) -> None:
         "status_details": None,
     }
     assert uploaded.status == "uploaded"
+    assert "expires_at" not in looked_at.model_fields_set
     assert clients.sync.files.content(uploaded.id).content == LINE * 3
 
 

@@ -74,11 +74,13 @@ def right(town):
     return f"The harbour of {town} has {place + 3} docks for ships. Every dock of {town} is cleaned in winter."
 
 
-def train(lines, *, seed=0, n_epochs=5):
+def train(lines, *, seed=0, n_epochs=5, validation=()):
     """Train the student and load the result as `tuned`."""
     responder = BuiltInResponder(seed=0)
     steps = []
-    request = TrainRequest(lines=lines, base_model="offline-student", seed=seed, n_epochs=n_epochs)
+    request = TrainRequest(
+        lines=lines, base_model="offline-student", seed=seed, n_epochs=n_epochs, validation_lines=validation
+    )
     weights = responder.train(request, steps.append)
     responder.load("tuned", weights)
     return responder, weights, steps
@@ -198,3 +200,45 @@ def test_a_tuned_reader_can_be_trained_further():
 
     assert answer(responder, "Luton") == REFUSAL
     assert answer(responder, "Luton", model="again").startswith("The harbour of Luton has 14 docks for ships.")
+
+
+def test_validation_lines_are_measured_after_each_epoch_and_change_nothing():
+    """Towns that were not trained on get a falling loss of their own; the weights are the same without them."""
+    lines = [line(town, right(town)) for town in TOWNS[:10]]
+    _, weights, steps = train(lines, n_epochs=4, validation=[line(town, right(town)) for town in TOWNS[10:]])
+    measured = [step for step in steps if step.valid_loss is not None]
+
+    assert [step.step for step in measured] == [10, 20, 30, 40]
+    assert measured[-1].valid_loss < 0.5 * measured[0].valid_loss
+    assert all(0.0 <= step.valid_accuracy <= 1.0 for step in measured)
+    assert weights == train(lines, n_epochs=4)[1]
+
+
+def test_validation_lines_of_no_use_are_not_measured():
+    """Where no line holds a context and an answer, there is no figure, rather than a wrong one."""
+    chat = {"messages": [{"role": "user", "content": "Ahoy!"}, {"role": "assistant", "content": "Arr."}]}
+    _, _, steps = train([line(town, right(town)) for town in TOWNS[:10]], validation=[chat])
+
+    assert {(step.valid_loss, step.valid_accuracy) for step in steps} == {(None, None)}
+
+
+def test_the_last_three_epochs_leave_their_weights():
+    """Each of them is what a training of so many epochs ends with, and the last one is the result."""
+    lines = [line(town, right(town)) for town in TOWNS[:10]]
+    _, weights, steps = train(lines, n_epochs=5)
+    kept = {step.epoch: step.weights for step in steps if step.weights is not None}
+    shorter = {epoch: train(lines, n_epochs=epoch)[1] for epoch in (3, 4, 5)}
+
+    assert [step.step for step in steps if step.weights is not None] == [30, 40, 50]
+    assert {epoch: {**reader, "lines": 10, "lines_used": 10} for epoch, reader in kept.items()} == shorter
+    assert shorter[5] == weights
+
+
+def test_answers_that_are_not_to_be_learned_are_left_out():
+    """An answer of weight 0, and a line whose answer was cut off, teach nothing."""
+    lines = [line(town, right(town)) for town in TOWNS[:10]]
+    silent = line("Kelso", REFUSAL)
+    silent["messages"][-1]["weight"] = 0
+    _, weights, _ = train([*lines, silent, {"messages": messages("Luton")}])
+
+    assert weights == {**train(lines)[1], "lines": 12}

@@ -37,6 +37,8 @@ from llama_index_ft_rag.sample import sample_report
 ROOT = Path(__file__).resolve().parent.parent
 README, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+TESTING = ROOT / "docs" / "testing.md"
+"""Its examples are test files."""
 PAGES = [README, CHINESE, ROOT / "CHANGELOG.md", *DOCS]
 
 FENCED = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -140,13 +142,26 @@ def test_the_diff_and_the_python_of_the_readme_run(tmp_path: Path, environment: 
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in DOCS if "```python" in page.read_text("utf-8")], ids=lambda page: page.name
+    "page",
+    [page for page in DOCS if "```python" in page.read_text("utf-8") and page != TESTING],
+    ids=lambda page: page.name,
 )
 def test_python_of_the_docs_runs(page: Path, tmp_path: Path, environment: dict[str, str]) -> None:
     """Who copies the Python of a page, in its order, into an app with an index gets no error."""
     done = run_python([SETUP, *code_of(page, "python")], tmp_path, environment)
 
     assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
+
+
+def test_tests_of_the_docs_pass(tmp_path: Path) -> None:
+    """Who copies an example of the page on testing into a file and calls pytest sees it pass."""
+    for number, block in enumerate(code_of(TESTING, "python"), start=1):
+        (tmp_path / f"test_example_{number}.py").write_text(block, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error::ResourceWarning"]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "5 passed"), done.stdout
 
 
 def test_question_files_are_read_as_the_readme_says(tmp_path: Path) -> None:

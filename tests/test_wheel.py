@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
 from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fresh_environments import NO_REGISTRY, REPOSITORY, Environment, build_wheel, make_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from source_tree import imported_names, modules
 
-REPOSITORY = Path(__file__).parents[1]
 SOURCE = REPOSITORY / "llama_index_ft_rag"
 DATA_FILES = {"catalog.json", "py.typed", "report/templates/report.html.j2"}
 DATA_FILES |= {"sample/annual_report.md", "sample/annual_report.zh.md"}
@@ -30,51 +27,20 @@ ADDED_BY_BASE = {"llama-index-ft-rag", "llama-index-embeddings-openai", "llama-i
 # instructor, which ragas needs, asks for jiter<0.15; openai, which brings jiter, works with it too.
 CHANGED_BY_ALL = {"jiter"}
 
-needs_registry = pytest.mark.skipif(
-    os.environ.get("FT_RAG_TEST_REGISTRY") != "1",
-    reason="FT_RAG_TEST_REGISTRY is not 1: installing an app downloads it from the package registry",
-)
-
-
-@dataclass(frozen=True, kw_only=True)
-class App:
-    """A virtual environment with an app in it."""
-
-    python: Path
-
-    def run(self, *arguments: str) -> str:
-        """Run its Python; return what it printed."""
-        process = subprocess.run(
-            [str(self.python), *arguments], capture_output=True, text=True, timeout=900, check=False
-        )
-        assert process.returncode == 0, process.stderr[-3000:]
-        return process.stdout
-
-    def versions(self) -> dict[str, str]:
-        """What is installed, by canonical name."""
-        listed = json.loads(self.run("-m", "pip", "list", "--format", "json"))
-        return {str(canonicalize_name(entry["name"])): entry["version"] for entry in listed}
+needs_registry = pytest.mark.skipif(NO_REGISTRY is not None, reason=str(NO_REGISTRY))
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built as for a release, without the network."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder), str(REPOSITORY)]
-    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert process.returncode == 0, process.stdout + process.stderr
-    (built,) = folder.glob("*.whl")
-    return built
+    """The wheel, built as for a release."""
+    return build_wheel(tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> App:
+def app(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """An environment with the pinned app and without this package."""
-    pytest.importorskip("ensurepip", reason="this Python makes no virtual environments with pip in them")
-    folder = tmp_path_factory.mktemp("app")
-    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, timeout=300)
-    made = App(python=folder / ("Scripts" if os.name == "nt" else "bin") / "python")
-    made.run("-m", "pip", "install", "--quiet", *PINNED_APP)
+    made = make_environment(tmp_path_factory.mktemp("app"))
+    made.install(*PINNED_APP)
     return made
 
 
@@ -108,6 +74,10 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         "ft-rag",
         "=",
         "llama_index_ft_rag.cli:main",
+        "[pytest11]",
+        "ft_rag",
+        "=",
+        "llama_index_ft_rag.testing.pytest_plugin",
     ]
 
 
@@ -132,16 +102,16 @@ def test_what_is_imported_is_required_and_nothing_else(wheel: Path) -> None:
         if name.partition(".")[0] not in {*sys.stdlib_module_names, "llama_index_ft_rag"}
     }
 
-    # ragas requires langchain-community without the bound that it needs.
-    assert required == imported | {"langchain-community"}
+    # ragas requires langchain-community without the bound that it needs; pytest loads our plugin, never we pytest.
+    assert required == imported - {"pytest"} | {"langchain-community"}
 
 
 @needs_registry
-def test_installing_the_wheel_changes_no_version_of_an_existing_app(wheel: Path, app: App) -> None:
+def test_installing_the_wheel_changes_no_version_of_an_existing_app(wheel: Path, app: Environment) -> None:
     """The base install adds three small packages to an app and leaves each installed one as it was."""
     before = app.versions()
 
-    app.run("-m", "pip", "install", "--quiet", str(wheel))
+    app.install(str(wheel))
 
     after = app.versions()
     sys.stdout.write(f"added: {sorted(set(after) - set(before))}\n")
@@ -151,7 +121,7 @@ def test_installing_the_wheel_changes_no_version_of_an_existing_app(wheel: Path,
 
 
 @needs_registry
-def test_what_all_changes_in_an_existing_app_is_known(wheel: Path, app: App) -> None:
+def test_what_all_changes_in_an_existing_app_is_known(wheel: Path, app: Environment) -> None:
     """`[all]` brings ragas and its many packages; of what was installed it moves at most the named ones."""
     before = app.versions()
 

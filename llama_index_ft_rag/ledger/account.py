@@ -31,7 +31,7 @@ from llama_index_ft_rag.ledger.store import (
     StoredAnswer,
 )
 from llama_index_ft_rag.ledger.stored_responses import dump_response
-from llama_index_ft_rag.recording.messages import plain, to_wire, tools_to_wire, usage_of
+from llama_index_ft_rag.recording.messages import BROKE_OFF, broke_off, plain, to_wire, tools_to_wire, usage_of
 
 # Settings of an LLM or embedding that do not change what it answers: secrets, transport, LlamaIndex's own wiring.
 _IRRELEVANT_SETTINGS = frozenset(
@@ -57,6 +57,9 @@ _IRRELEVANT_SETTINGS = frozenset(
 
 # What an API error comes from when no connection was had: the request never left this machine.
 _NEVER_SENT = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"})
+
+# What openai and LlamaIndex raise over an answer that is not what it should be: it came, so it may be on the bill.
+_UNREADABLE = (json.JSONDecodeError, AttributeError, IndexError, KeyError, TypeError)
 
 
 class RepeatNumbers:
@@ -131,9 +134,10 @@ class Account:
             state: CallState = "possibly charged" if entry.has_begun else state_after(exc)
             self.store.fail([row_id], state=state, error=type(exc).__name__)
             raise
-        if entry.answer is None:
+        if entry.answer is None or broke_off(entry.answer):
             self.repeats.give_back(request_hash, repeat)
-            self.store.fail([row_id], state="failed", error="no response")
+            state = "possibly charged" if entry.has_begun else "failed"
+            self.store.fail([row_id], state=state, error=BROKE_OFF if entry.has_begun else "no response")
             return
         latency = round(time.monotonic() - started, 6)
         self.store.answer(row_id, dump_response(entry.answer), usage=usage_of(entry.answer), latency_s=latency)
@@ -141,11 +145,12 @@ class Account:
 
 def state_after(error: BaseException) -> CallState:
     """Whether a call that ended like this can have been charged without our seeing an answer."""
-    if not isinstance(error, Exception) or isinstance(error, asyncio.CancelledError):
+    if not isinstance(error, Exception) or isinstance(error, (asyncio.CancelledError, *_UNREADABLE)):
         return "possibly charged"
-    # By name: the classes are httpx's or httpx2's, as the installed openai has it.
-    was_sent = isinstance(error, openai.APIConnectionError) and type(error.__cause__).__name__ not in _NEVER_SENT
-    return "possibly charged" if was_sent else "failed"
+    # By name: the classes are httpx's or httpx2's, as the installed openai has it. It lets them through from streams.
+    cause = error.__cause__ if isinstance(error, openai.APIConnectionError) else error
+    is_of_connection = cause is not error or type(error).__module__.startswith("httpx")
+    return "possibly charged" if is_of_connection and type(cause).__name__ not in _NEVER_SENT else "failed"
 
 
 def chat_request(messages: Sequence[ChatMessage], *, settings: Mapping[str, Any]) -> str:

@@ -17,11 +17,14 @@ from typing import Any
 from urllib.parse import unquote
 
 from llama_index_ft_rag.errors import OfflineBackendError
+from llama_index_ft_rag.offline.api.batches import Batches
 from llama_index_ft_rag.offline.api.chat import Chat
+from llama_index_ft_rag.offline.api.completions import Completions
 from llama_index_ft_rag.offline.api.embeddings import Embeddings
 from llama_index_ft_rag.offline.api.files import Files
 from llama_index_ft_rag.offline.api.jobs import Jobs
 from llama_index_ft_rag.offline.api.models import Models
+from llama_index_ft_rag.offline.api.responses import Responses
 from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.faults import Faults
 from llama_index_ft_rag.offline.in_process import in_process_async_client, in_process_client
@@ -65,6 +68,7 @@ class OfflineBackend:
         conditions: What the account may do, and how much of it; `None` limits nothing.
 
     Attributes:
+        routes: What it answers, such as `GET /v1/files/*`; an asterisk is an id.
         conditions: The conditions in force; assign others at any time.
         faults: What goes wrong; nothing until `faults.add` is called.
 
@@ -102,7 +106,8 @@ class OfflineBackend:
         except BaseException:
             self._state.close()
             raise
-        self.faults = Faults(routes=[f"{route.method} /{'/'.join(route.pattern)}" for route in self._routes], seed=seed)
+        self.routes = tuple(f"{route.method} /{'/'.join(route.pattern)}" for route in self._routes)
+        self.faults = Faults(routes=self.routes, seed=seed)
 
     def handle(self, request: Request) -> Response:
         """Answer one request.
@@ -174,9 +179,13 @@ class OfflineBackend:
         state = self._state
         models = Models(state, responder, conditions=conditions, now=now)
         files = Files(state, conditions=conditions, seed=seed, now=now)
-        jobs = Jobs(state, files=files, models=models, responder=responder, seed=seed, now=now)
+        jobs = Jobs(state, files=files, models=models, responder=responder, conditions=conditions, seed=seed, now=now)
+        batches = Batches(state, files=files, answer=self.handle, seed=seed, now=now)
+        responses = Responses(models, responder, seed=seed, now=now)
         calls: list[tuple[str, Callable[..., Response]]] = [
             ("chat/completions", Chat(models, responder, seed=seed, now=now).complete),
+            ("completions", Completions(models, responder, seed=seed, now=now).complete),
+            ("responses", responses.create),
             ("embeddings", Embeddings(models, responder).embed),
         ]
         table: list[tuple[str, str, Callable[..., Response]]] = [
@@ -192,7 +201,16 @@ class OfflineBackend:
             ("POST", "fine_tuning/jobs", jobs.create),
             ("GET", "fine_tuning/jobs/*", jobs.retrieve),
             ("GET", "fine_tuning/jobs/*/events", jobs.events),
+            ("GET", "fine_tuning/jobs/*/checkpoints", jobs.checkpoints),
             ("POST", "fine_tuning/jobs/*/cancel", jobs.cancel),
+            ("POST", "fine_tuning/jobs/*/pause", jobs.pause),
+            ("POST", "fine_tuning/jobs/*/resume", jobs.resume),
+            ("GET", "batches", batches.list_batches),
+            ("POST", "batches", batches.create),
+            ("GET", "batches/*", batches.retrieve),
+            ("POST", "batches/*/cancel", batches.cancel),
+            ("GET", "responses/*", responses.retrieve),
+            ("DELETE", "responses/*", responses.delete),
         ]
         return [
             *(_route("POST", path, handler, is_metered=True) for path, handler in calls),

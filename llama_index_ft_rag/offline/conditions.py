@@ -6,14 +6,16 @@ customers meet them; what goes wrong for a moment is a fault instead. Knows noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Literal
+from typing import Literal, get_args
 
 from llama_index_ft_rag.errors import ConfigurationError
 
 MB = 1024 * 1024
+
+Training = Literal["open", "closed", "free_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +32,7 @@ class ServiceConditions:
         'closed'
     """
 
-    training: Literal["open", "closed", "free_plan"] = "open"
+    training: Training = "open"
     """`closed`: creating a job is 403 `training_not_available`, as for most organisations since 2026."""
     max_active_jobs: int | None = None
     """Jobs that may be under way at once; one more is 429 `rate_limit_exceeded`."""
@@ -44,14 +46,23 @@ class ServiceConditions:
     """Largest upload, in bytes; one more byte is 413."""
     shutdown_dates: Mapping[str, str] = field(default_factory=dict)
     """ISO dates by model name. From its date on a model, and what was tuned from it, answers 404."""
-    flagged_words: Mapping[str, str] = field(default_factory=dict)
-    """Words by moderation category: a training file that holds one fails its job."""
+    flagged_words: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Words by moderation category, as `{"hate": ["foul"]}`: a training file that holds one fails its job."""
 
     def __post_init__(self) -> None:
         for name in ("max_active_jobs", "requests_per_minute", "tokens_per_minute", "quota_tokens", "max_file_bytes"):
             value = getattr(self, name)
             if value is not None and value < 0:
                 raise ConfigurationError(f"ServiceConditions({name}={value}): cannot be below 0")
+        for category, words in self.flagged_words.items():
+            if isinstance(words, str):
+                raise ConfigurationError(
+                    f"ServiceConditions(flagged_words={{{category!r}: {words!r}}}): not a list of words; "
+                    f"write it as [{words!r}]"
+                )
+        if self.training not in get_args(Training):
+            allowed = ", ".join(get_args(Training))
+            raise ConfigurationError(f"ServiceConditions(training={self.training!r}): pass one of {allowed}")
         for model, day in self.shutdown_dates.items():
             try:
                 date.fromisoformat(day)

@@ -8,26 +8,32 @@ whatever order threads send them. Knows nothing of what the faults do.
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal
 
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline.protocol import Handler, Request, Response, stable_hash
+from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response, error_response, stable_hash
 
 
-class Fault(Protocol):
-    """One thing that can go wrong."""
+@dataclass(frozen=True, kw_only=True)
+class Fault(ABC):
+    """One thing that can go wrong; a subclass says what."""
 
-    @property
-    def name(self) -> str:
-        """What it is called in the log of strikes."""
+    name: str
+    """What it is called in the log of strikes."""
+    route: str = "*"
+    """Where it belongs if a rule does not say: `*`, or `POST /v1/fine_tuning/jobs`."""
+    times: int | None = 1
+    """How often it strikes if a rule does not say; `None` is every time."""
 
-    @property
-    def route(self) -> str:
-        """Where it belongs if a rule does not say: `*`, or `POST /v1/fine_tuning/jobs`."""
+    def concerns(self, request: Request) -> bool:  # noqa: ARG002 - what a subclass decides by
+        """Tell whether there is anything about a request of its route that can go wrong this way."""
+        return True
 
+    @abstractmethod
     def strike(self, request: Request, proceed: Handler) -> Response:
         """Answer a request wrongly; `proceed` answers it as if nothing were wrong, and then it took effect.
 
@@ -90,7 +96,7 @@ class Rule:
         """Decide about one request, and count it."""
         if not fits(self.route, request.method, request.path):
             return False
-        if self._where is not None and not self._where(request):
+        if not self.fault.concerns(request) or (self._where is not None and not self._where(request)):
             return False
         with self._lock:
             if self.is_spent:
@@ -135,7 +141,7 @@ class Faults:
         fault: Fault,
         *,
         route: str | None = None,
-        times: int | None = 1,
+        times: int | Literal["own"] | None = "own",
         skip: int = 0,
         probability: float = 1.0,
         where: Callable[[Request], bool] | None = None,
@@ -146,7 +152,7 @@ class Faults:
             fault: What goes wrong.
             route: `*`, a path such as `/v1/files/*` (an asterisk is one segment), or `POST /v1/files`; `None`
                 takes the fault's own.
-            times: How often; `None` is every time.
+            times: How often; `None` is every time, `own` is as the fault says, which is once for most of them.
             skip: How many fitting requests go through first.
             probability: Chance that a fitting request is struck, from 0 to 1.
             where: Narrows the route down to some requests.
@@ -155,6 +161,7 @@ class Faults:
             ConfigurationError: If no route fits, or a number cannot be.
         """
         route = fault.route if route is None else route
+        times = fault.times if times == "own" else times
         if not any(fits(route, *known.split(" ", 1)) for known in self._routes):
             raise ConfigurationError(
                 f"route {route!r}: the offline backend answers none like it; it answers {', '.join(self._routes)}"
@@ -189,8 +196,23 @@ class Faults:
         with self._lock:
             return [rule for rule in self._rules if rule.is_waiting]
 
+    def assert_all_struck(self) -> None:
+        """Fail a test whose faults did not all strike as often as they should; "every time" is at least once.
+
+        Raises:
+            AssertionError: If one is still waiting, with all that are.
+        """
+        waiting = self.waiting
+        if waiting:
+            raise AssertionError(f"these faults have not struck as often as they should: {waiting}")
+
     def answer(self, request: Request, proceed: Handler) -> Response:
-        """Answer a request the way the rules that strike it let it be answered."""
+        """Answer a request the way the rules that strike it let it be answered.
+
+        Raises:
+            Refusal: If it was refused and nothing struck it.
+            ConnectionLost: If a fault says so.
+        """
         with self._lock:
             rules = list(self._rules)
         return self._through(rules, request, proceed)
@@ -203,7 +225,15 @@ class Faults:
             return self._through(rest, request, proceed)
         with self._lock:
             self.log.append(Strike(fault=first.fault.name, method=request.method, path=request.path))
-        return first.fault.strike(request, lambda passed: self._through(rest, passed, proceed))
+
+        def answered(passed: Request) -> Response:
+            # A refusal is an answer like any other: it can come late, get lost or be cut off too.
+            try:
+                return self._through(rest, passed, proceed)
+            except Refusal as refusal:
+                return error_response(refusal.failure)
+
+        return first.fault.strike(request, answered)
 
 
 def fits(route: str, method: str, path: str) -> bool:

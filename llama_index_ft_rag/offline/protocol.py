@@ -132,11 +132,11 @@ def load_json(text: bytes | str) -> Any:
     """Parse strict JSON.
 
     Raises:
-        ValueError: If it is not UTF-8, not JSON, holds NaN or Infinity, or is nested too deeply.
+        ValueError: If it is not UTF-8, not JSON, holds NaN, Infinity or a number like 1e999, or is nested too deeply.
     """
     try:
         decoded = text.decode("utf-8") if isinstance(text, bytes) else text
-        return json.loads(decoded, parse_constant=_refuse_constant)
+        return json.loads(decoded, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
 
@@ -161,6 +161,23 @@ def invalid_type(name: str, expected: str, value: Any) -> Refusal:
     return refuse(
         f"Invalid value for '{name}': expected {expected}, but got {shown}.", param=name, code="invalid_value"
     )
+
+
+def read_metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
+    """Take the labels that a client gives to what it makes; `None` where there are none.
+
+    Raises:
+        Refusal: If they are more or longer than the service takes.
+    """
+    given = body.get("metadata")
+    if given is None:
+        return None
+    if not isinstance(given, dict) or len(given) > 16:
+        raise invalid_type("metadata", "an object with at most 16 pairs", given)
+    for key, value in given.items():
+        if len(key) > 64 or not isinstance(value, str) or len(value) > 512:
+            raise invalid_type("metadata", "keys of at most 64 and texts of at most 512 characters", {key: value})
+    return dict(given)
 
 
 def list_response(
@@ -198,6 +215,13 @@ def _limit(given: str | None, *, default: int, maximum: int) -> int:
     if not (given.isascii() and given.isdigit() and len(given) < 10 and 1 <= int(given) <= maximum):
         raise refuse(f"Invalid value for 'limit': expected 1 to {maximum}, but got {given!r}.", param="limit")
     return int(given)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
 
 
 def _refuse_constant(name: str) -> Any:

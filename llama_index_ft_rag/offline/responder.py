@@ -22,18 +22,23 @@ EMBEDDING_MODEL: OfflineModel = "offline-embedding"
 TUNABLE_MODEL: OfflineModel = "offline-student"
 
 FinishReason = Literal["stop", "length", "content_filter", "tool_calls"]
+ChatEndpoint = Literal["chat/completions", "completions", "responses"]
 TrainingMethod = Literal["supervised", "dpo"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatRequest:
-    """One chat completion that is asked for."""
+    """One answer that is asked for, at any endpoint, in the form of a chat."""
 
     model: str
     messages: list[dict[str, Any]]
-    """As they came over the wire, checked only for their shape."""
+    """As they came over the wire, checked only for their shape. A prompt of `/v1/completions` is one message from
+    the user; the instructions and items of `/v1/responses`, and what came before them, are messages too."""
     parameters: dict[str, Any] = field(default_factory=dict)
-    """Everything else of the body: temperature, response_format, max_tokens, tools, ..."""
+    """Everything else of the body: temperature, response_format, max_tokens, tools, ... Of `/v1/responses`, `tools`,
+    `tool_choice` and `response_format` are in the form of a chat too, and the rest as it came."""
+    endpoint: ChatEndpoint = "chat/completions"
+    """Where it was asked for."""
     seed: int = 0
     """Depends on the backend's seed, the body's `seed`, the body itself and the index of the choice (`n`)."""
 
@@ -43,23 +48,31 @@ class ToolCall:
     """A call that a model asks for instead of answering, or beside its answer."""
 
     name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    """JSON must be able to hold them."""
+    arguments: Mapping[str, Any] | str = field(default_factory=dict)
+    """JSON must be able to hold them. A text is sent as it is, be it JSON or not: models get it wrong at times."""
     id: str | None = None
     """`None`: made from the request."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ChatReply:
-    """What a model says."""
+    """What a model says.
+
+    Raises:
+        ConfigurationError: If it says nothing at all.
+    """
 
     content: str | None = None
-    """`None` only beside tool calls or a refusal."""
+    """`None` only beside tool calls or a refusal, or where another reason ended it before it began."""
     finish_reason: FinishReason = "stop"
-    """Reported as `tool_calls` where there are some."""
+    """`stop` is reported as `tool_calls` where there are some."""
     tool_calls: Sequence[ToolCall] = ()
     refusal: str | None = None
     """The model's own refusal of a structured output."""
+
+    def __post_init__(self) -> None:
+        if self.content is None and self.refusal is None and not self.tool_calls and self.finish_reason == "stop":
+            raise ConfigurationError("ChatReply() says nothing: give it content, which may be empty, or tool_calls")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,14 +151,16 @@ class Responder(Protocol):
         """Make a tuned model answer: called after its training, and again when a backend is restarted."""
 
 
-Script = Callable[[ChatRequest], "str | ChatReply | ApiFailure"]
+Said = str | ChatReply | ApiFailure
+"""What a script says: a text is a reply of that content."""
+Script = Callable[[ChatRequest], Said]
 
 
 class ScriptedResponder:
     """Says what a test wants, under the model names it wants.
 
     Args:
-        answers: A function of the request, or texts that are said in turn, the last one again and again.
+        answers: A function of the request, or what is said in turn, the last of it again and again.
         models: Names that answer; `None` is any name.
         losses: Losses of a "training", one step each; its weights only name what it was given.
         dimensions: Length of the embeddings, which depend on the text alone.
@@ -158,7 +173,7 @@ class ScriptedResponder:
 
     def __init__(
         self,
-        answers: Script | Sequence[str],
+        answers: Script | Sequence[Said],
         *,
         models: Sequence[str] | None = None,
         losses: Sequence[float] = (2.0, 1.0, 0.5),
@@ -180,9 +195,17 @@ class ScriptedResponder:
         return self._models
 
     def chat(self, request: ChatRequest) -> ChatReply | ApiFailure:
-        """Say the next thing of the script."""
+        """Say the next thing of the script.
+
+        Raises:
+            ConfigurationError: If the script returns what nobody can say.
+        """
         said = self._script(request)
-        return ChatReply(content=said) if isinstance(said, str) else said
+        if isinstance(said, str):
+            return ChatReply(content=said)
+        if not isinstance(said, (ChatReply, ApiFailure)):
+            raise ConfigurationError(f"A script returned {said!r}: return a text, a ChatReply or an ApiFailure")
+        return said
 
     def embed(self, texts: Sequence[str], *, model: str) -> list[list[float]]:
         """Return vectors made from a hash of each text: equal texts are equal, others are far apart."""
@@ -216,16 +239,16 @@ def offline_family(model: str) -> OfflineModel | None:
 
 
 class _InTurn:
-    def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = list(texts)
+    def __init__(self, answers: Sequence[Said]) -> None:
+        self._answers = list(answers)
         self._lock = threading.Lock()
         self._next = 0
 
-    def __call__(self, request: ChatRequest) -> str:  # noqa: ARG002 - a script is a function of the request
+    def __call__(self, request: ChatRequest) -> Said:  # noqa: ARG002 - a script is a function of the request
         with self._lock:
-            text = self._texts[min(self._next, len(self._texts) - 1)]
+            said = self._answers[min(self._next, len(self._answers) - 1)]
             self._next += 1
-        return text
+        return said
 
 
 def _hash_vector(text: str, dimensions: int) -> list[float]:

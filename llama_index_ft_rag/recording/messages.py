@@ -28,6 +28,8 @@ from llama_index_ft_rag.examples import Usage
 WireMessage = dict[str, Any]
 """One message as it goes over the wire: `role`, `content`, and what tools need."""
 
+BROKE_OFF = "stream broke off"
+"""Why a call has no answer whose stream ended in the middle without an error, as a proxy may end it."""
 REPLAYED_LATENCY = "replayed_latency_s"
 """Key in `additional_kwargs` under which a replayed answer says how long it took the first time."""
 
@@ -97,6 +99,13 @@ def finish_reason_of(response: ChatResponse | CompletionResponse) -> str | None:
     choices = _get(response.raw, "choices")
     reason = _get(choices[0], "finish_reason") if isinstance(choices, list) and choices else None
     return reason if isinstance(reason, str) else None
+
+
+def broke_off(response: ChatResponse | CompletionResponse) -> bool:
+    """Whether this is the last chunk of a stream that ended without saying why the model stopped."""
+    choices = _get(response.raw, "choices")
+    last = choices[0] if isinstance(choices, list) and choices else None
+    return _get(last, "delta") is not None and _get(last, "finish_reason") is None
 
 
 def plain(value: Any) -> Any:

@@ -17,7 +17,9 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 
 from llama_index_ft_rag.recording.messages import (
+    BROKE_OFF,
     REPLAYED_LATENCY,
+    broke_off,
     finish_reason_of,
     prompt_to_wire,
     response_to_wire,
@@ -79,6 +81,9 @@ class CallWatcher:
         """Keep a finished call's answer."""
         if not isinstance(response, ChatResponse | CompletionResponse):
             self.calls.fail(call_id, "no response")
+            return
+        if broke_off(response):
+            self.calls.fail(call_id, BROKE_OFF)
             return
         try:
             message = response_to_wire(response)

@@ -7,41 +7,38 @@ alone: the same request gets the same id. Knows nothing of how a reply is found.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from llama_index_ft_rag.offline.api.chat_messages import find_problem
+from llama_index_ft_rag.offline.api.answers import ask
+from llama_index_ft_rag.offline.api.chat_body import (
+    Delivery,
+    check_format,
+    check_sampling,
+    check_schema,
+    identity_of,
+    integer,
+    missing,
+    read_body,
+    read_delivery,
+    read_stop,
+    seed_of,
+)
+from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text, find_problem
+from llama_index_ft_rag.offline.api.chat_replies import SYSTEM_FINGERPRINT, chat_choices, chat_chunks, usage_of
+from llama_index_ft_rag.offline.api.chat_tools import check_tools, check_turns, refuse_toys
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.protocol import (
-    Refusal,
     Request,
     Response,
     event_stream,
-    invalid_type,
     json_response,
-    parse_object,
     refuse,
     required_text,
-    stable_hash,
 )
-from llama_index_ft_rag.offline.responder import (
-    ApiFailure,
-    ChatReply,
-    ChatRequest,
-    Responder,
-    offline_family,
-)
-from llama_index_ft_rag.offline.tokens import count_prompt_tokens, count_tokens, cut_tokens, split_tokens
-
-SYSTEM_FINGERPRINT = "fp_offline_toy"
-
-RESPONSE_FORMATS = ("text", "json_object", "json_schema")
-
-_TOOL_FIELDS = ("tools", "functions")
-
-# These say how an answer travels, not what it is; they must not change it.
-_TRANSPORT_FIELDS = {"stream", "stream_options", "n", "user", "metadata", "store", "safety_identifier"}
+from llama_index_ft_rag.offline.responder import ChatRequest, Responder
+from llama_index_ft_rag.offline.tokens import count_prompt_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +47,18 @@ class _Question:
     messages: list[dict[str, Any]]
     parameters: dict[str, Any]
     n: int
-    stream: bool
-    include_usage: bool
+    delivery: Delivery
     max_tokens: int | None
     stop: tuple[str, ...]
+
+    @property
+    def defined(self) -> list[Any]:
+        """What the model may call."""
+        return self.parameters.get("tools") or self.parameters.get("functions") or []
+
+    @property
+    def is_deprecated(self) -> bool:
+        return bool(self.parameters.get("functions")) and not self.parameters.get("tools")
 
 
 class Chat:
@@ -67,183 +72,73 @@ class Chat:
 
     def complete(self, request: Request) -> Response:
         """Answer one request for a completion."""
-        body = parse_object(request.body)
+        body = read_body(request)
         question = _read_question(body)
         self._models.check_chat(question.model)
-        _check_tools(question)
-        identity = {key: value for key, value in body.items() if key not in _TRANSPORT_FIELDS}
-        replies = [self._reply(question, identity, index) for index in range(question.n)]
+        refuse_toys(question.model, question.parameters, find_beyond_text(question.messages))
+        identity = identity_of(body, seed=self._seed)
+        answers = [
+            ask(
+                self._responder,
+                ChatRequest(
+                    model=question.model,
+                    messages=question.messages,
+                    parameters=question.parameters,
+                    seed=seed_of(identity, index),
+                ),
+                max_tokens=question.max_tokens,
+                stop=question.stop,
+            )
+            for index in range(question.n)
+        ]
         head = {
-            "id": "chatcmpl-" + stable_hash(self._seed, identity)[:24],
+            "id": f"chatcmpl-{identity[:24]}",
             "created": self._now(),
             "model": question.model,
             "service_tier": "default",
             "system_fingerprint": SYSTEM_FINGERPRINT,
         }
-        usage = _usage(question.messages, replies)
-        if question.stream:
-            chunks = _chunks(head, replies, usage if question.include_usage else None)
+        usage = usage_of(count_prompt_tokens(question.messages, question.defined), answers)
+        if question.delivery.stream:
+            told = usage if question.delivery.include_usage else None
+            chunks = chat_chunks(head, answers, told, deprecated=question.is_deprecated)
             return event_stream(chunks, tokens=usage["total_tokens"])
-        choices = [_choice(index, reply) for index, reply in enumerate(replies)]
+        choices = chat_choices(answers, deprecated=question.is_deprecated)
         completion = {**head, "object": "chat.completion", "choices": choices, "usage": usage}
         return json_response(completion, tokens=usage["total_tokens"])
-
-    def _reply(self, question: _Question, identity: Mapping[str, Any], index: int) -> ChatReply:
-        reply = self._responder.chat(
-            ChatRequest(
-                model=question.model,
-                messages=question.messages,
-                parameters=question.parameters,
-                seed=int(stable_hash(self._seed, identity, index)[:15], 16),
-            )
-        )
-        if isinstance(reply, ApiFailure):
-            raise Refusal(reply)
-        return _bound(reply, question)
 
 
 def _read_question(body: Mapping[str, Any]) -> _Question:
     model = required_text(body, "model")
     if body.get("messages") is None:
-        raise refuse("Missing required parameter: 'messages'.", param="messages", code="missing_required_parameter")
+        raise missing("messages")
     problem = find_problem(body["messages"])
     if problem is not None:
         raise refuse(f"Invalid value: {problem.where} {problem.reason}.", param=problem.where, code="invalid_value")
-    _check_sampling(body)
-    _check_response_format(body.get("response_format"))
-    stream = _flag(body, "stream")
+    check_turns(body["messages"])
+    check_tools(body)
+    check_sampling(body)
+    _check_output(body)
     return _Question(
         model=model,
         messages=body["messages"],
         parameters={key: value for key, value in body.items() if key not in {"model", "messages"}},
-        n=_integer(body, "n", maximum=128) or 1,
-        stream=stream,
-        include_usage=_include_usage(body.get("stream_options"), stream=stream),
-        max_tokens=_integer(body, "max_completion_tokens") or _integer(body, "max_tokens"),
-        stop=_stop(body.get("stop")),
+        n=integer(body, "n", maximum=128) or 1,
+        delivery=read_delivery(body),
+        max_tokens=integer(body, "max_completion_tokens") or integer(body, "max_tokens"),
+        stop=read_stop(body.get("stop")),
     )
 
 
-def _check_tools(question: _Question) -> None:
-    if offline_family(question.model) is None:
-        return
-    for name in _TOOL_FIELDS:
-        if question.parameters.get(name):
-            raise refuse(
-                f"The offline model {question.model} cannot call tools; leave '{name}' out.",
-                param=name,
-                code="unsupported_parameter",
-            )
-
-
-def _check_sampling(body: Mapping[str, Any]) -> None:
-    for name, low, high in (
-        ("temperature", 0, 2),
-        ("top_p", 0, 1),
-        ("presence_penalty", -2, 2),
-        ("frequency_penalty", -2, 2),
-    ):
-        value = body.get(name)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-            raise invalid_type(name, f"a number from {low} to {high}", value)
-    if body.get("logprobs"):
-        raise refuse("The offline backend has no logprobs; leave them out.", param="logprobs")
-    seed = body.get("seed")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise invalid_type("seed", "an integer", seed)
-
-
-def _check_response_format(value: Any) -> None:
-    if value is None:
-        return
-    if not isinstance(value, dict) or value.get("type") not in RESPONSE_FORMATS:
-        raise invalid_type("response_format", f"an object with a type of {', '.join(RESPONSE_FORMATS)}", value)
-
-
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise invalid_type(name, "true or false", value)
-    return bool(value)
-
-
-def _integer(body: Mapping[str, Any], name: str, *, maximum: int | None = None) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (maximum and value > maximum):
-        raise invalid_type(name, f"an integer from 1 to {maximum}" if maximum else "an integer above 0", value)
-    return value
-
-
-def _include_usage(options: Any, *, stream: bool) -> bool:
-    if options is None:
-        return False
-    if not stream:
-        raise refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
-    if not isinstance(options, dict):
-        raise invalid_type("stream_options", "an object", options)
-    return _flag(options, "include_usage")
-
-
-def _stop(value: Any) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value or []
-    if not isinstance(texts, list) or len(texts) > 4 or not all(isinstance(text, str) and text for text in texts):
-        raise invalid_type("stop", "a text or a list of at most 4 texts", value)
-    return tuple(texts)
-
-
-def _bound(reply: ChatReply, question: _Question) -> ChatReply:
-    content = reply.content or ""
-    ends = [place for place in map(content.find, question.stop) if place >= 0]
-    if ends:
-        reply = replace(reply, content=content[: min(ends)])
-    if question.max_tokens is None:
-        return reply
-    content = reply.content or ""
-    cut = cut_tokens(content, question.max_tokens)
-    return reply if cut == content else replace(reply, content=cut, finish_reason="length")
-
-
-def _usage(messages: Sequence[Mapping[str, Any]], replies: Sequence[ChatReply]) -> dict[str, Any]:
-    prompt = count_prompt_tokens(messages)
-    completion = sum(count_tokens(reply.content or "") for reply in replies)
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {
-            "reasoning_tokens": 0,
-            "audio_tokens": 0,
-            "accepted_prediction_tokens": 0,
-            "rejected_prediction_tokens": 0,
-        },
-    }
-
-
-def _choice(index: int, reply: ChatReply) -> dict[str, Any]:
-    message: dict[str, Any] = {"role": "assistant", "content": reply.content, "refusal": None, "annotations": []}
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
-
-
-def _chunks(
-    head: Mapping[str, Any], replies: Sequence[ChatReply], usage: Mapping[str, Any] | None
-) -> Iterator[dict[str, Any]]:
-    base = {**head, "object": "chat.completion.chunk"}
-    if usage is not None:
-        base["usage"] = None
-    for index, reply in enumerate(replies):
-        deltas: list[dict[str, Any]] = [{"role": "assistant", "content": "", "refusal": None}]
-        deltas.extend({"content": piece} for piece in split_tokens(reply.content or ""))
-        for delta in deltas:
-            yield {**base, "choices": [_delta(index, delta)]}
-        yield {**base, "choices": [{**_delta(index, {}), "finish_reason": reply.finish_reason}]}
-    if usage is not None:
-        yield {**base, "choices": [], "usage": usage}
-
-
-def _delta(index: int, delta: Mapping[str, Any]) -> dict[str, Any]:
-    return {"index": index, "delta": delta, "logprobs": None, "finish_reason": None}
+def _check_output(body: Mapping[str, Any]) -> None:
+    given = body.get("response_format")
+    if given is not None:
+        check_format(given, "response_format")
+        if given["type"] == "json_schema":
+            check_schema(given.get("json_schema"), "response_format.json_schema")
+    modalities = body.get("modalities")
+    if body.get("audio") is not None or modalities not in (None, ["text"]):
+        raise refuse(
+            "The offline backend answers in text only; leave 'audio' and its modality out.",
+            param="audio" if body.get("audio") is not None else "modalities",
+        )

@@ -57,7 +57,7 @@ class Files:
             if purpose in {"fine-tune", "batch"}:
                 _check_lines(content)
             with self._state.changing():
-                record = self._keep(
+                record = self.keep(
                     content, filename=form.filename("file") or "file", purpose=purpose, lifetime=lifetime
                 )
         return json_response(record)
@@ -66,7 +66,27 @@ class Files:
         """Keep a file of the service's own within a change that the caller has begun, and return its record."""
         with self._state.new_content() as content:
             content.write(data)
-            return self._keep(content, filename=filename, purpose=purpose)
+            return self.keep(content, filename=filename, purpose=purpose)
+
+    def keep(self, content: IO[bytes], *, filename: str, purpose: str, lifetime: int | None = None) -> dict[str, Any]:
+        """Keep what `State.new_content` opened, within a change that the caller has begun, and return its record."""
+        file_id = "file-" + stable_hash(self._seed, "file", self._state.next_number("file"))[:24]
+        created_at = self._now()
+        record: dict[str, Any] = {
+            "id": file_id,
+            "object": "file",
+            "bytes": content.seek(0, os.SEEK_END),
+            "created_at": created_at,
+            "filename": _plain_name(filename),
+            "purpose": purpose,
+            "status": "uploaded" if purpose in PURPOSES else "processed",
+            "status_details": None,
+        }
+        if lifetime is not None:
+            record["expires_at"] = created_at + lifetime
+        self._state.put("file", file_id, record)
+        self._state.put_content(file_id, content)
+        return record
 
     def read(self, file_id: str) -> IO[bytes] | None:
         """Open a file that exists and has not expired; `None` for any other."""
@@ -128,25 +148,7 @@ class Files:
             raise refuse(f"File is too large: it has {size} bytes, and at most {limit} are taken.", status=413)
 
     def _is_expired(self, record: dict[str, Any]) -> bool:
-        return record["expires_at"] is not None and record["expires_at"] <= self._now()
-
-    def _keep(self, content: IO[bytes], *, filename: str, purpose: str, lifetime: int | None = None) -> dict[str, Any]:
-        file_id = "file-" + stable_hash(self._seed, "file", self._state.next_number("file"))[:24]
-        created_at = self._now()
-        record = {
-            "id": file_id,
-            "object": "file",
-            "bytes": content.seek(0, os.SEEK_END),
-            "created_at": created_at,
-            "expires_at": None if lifetime is None else created_at + lifetime,
-            "filename": _plain_name(filename),
-            "purpose": purpose,
-            "status": "uploaded" if purpose in PURPOSES else "processed",
-            "status_details": None,
-        }
-        self._state.put("file", file_id, record)
-        self._state.put_content(file_id, content)
-        return record
+        return record.get("expires_at") is not None and bool(record["expires_at"] <= self._now())
 
 
 def _blocks(content: IO[bytes]) -> Iterator[bytes]:

@@ -6,12 +6,15 @@ In: the JSON body of the request. Out: its settings, or a refusal. Knows nothing
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from llama_index_ft_rag.offline.protocol import invalid_type, refuse, required_text
+from llama_index_ft_rag.offline.protocol import invalid_type, read_metadata, refuse, required_text
+from llama_index_ft_rag.offline.responder import TrainingMethod
 
 AUTO = "auto"
+
+_NOT_USED = ("batch_size", "learning_rate_multiplier")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,15 +24,17 @@ class JobSettings:
     model: str
     training_file: str
     validation_file: str | None
-    n_epochs: int | None
-    """`None`: the service chooses."""
-    ignored: tuple[str, ...]
-    """Hyperparameters that were set and that the offline trainers do not have."""
+    method: TrainingMethod
     hyperparameters: dict[str, Any]
     """As they are reported back; `auto` where nothing was said."""
     suffix: str | None
     seed: int | None
     metadata: dict[str, str] | None
+
+    @property
+    def ignored(self) -> list[str]:
+        """Hyperparameters that were set and that the offline trainers do not have."""
+        return [name for name in _NOT_USED if self.hyperparameters[name] != AUTO]
 
 
 def read_settings(body: Mapping[str, Any]) -> JobSettings:
@@ -38,56 +43,73 @@ def read_settings(body: Mapping[str, Any]) -> JobSettings:
     Raises:
         Refusal: If a field is missing, wrong, or asks for something that does not exist offline.
     """
-    given = _hyperparameters(body)
+    asked = _asked_method(body)
     if body.get("integrations"):
         raise refuse("The offline backend has no integrations; leave integrations out.", param="integrations")
-    n_epochs = _number(given, "n_epochs", 50)
-    batch_size = _number(given, "batch_size", 256)
-    rate = _rate(given)
     return JobSettings(
         model=required_text(body, "model"),
         training_file=required_text(body, "training_file"),
         validation_file=_optional_text(body, "validation_file"),
-        n_epochs=n_epochs,
-        ignored=tuple(
-            name
-            for name, value in (("batch_size", batch_size), ("learning_rate_multiplier", rate))
-            if value is not None
-        ),
-        hyperparameters={
-            "n_epochs": n_epochs or AUTO,
-            "batch_size": batch_size or AUTO,
-            "learning_rate_multiplier": rate or AUTO,
-        },
+        method=asked.method,
+        hyperparameters=asked.hyperparameters(),
         suffix=_suffix(body),
         seed=_seed(body),
-        metadata=_metadata(body),
+        metadata=read_metadata(body),
     )
 
 
-def default_epochs(n_examples: int) -> int:
-    """Choose the epochs that `auto` means: 3, more for few examples, fewer for very many."""
-    if n_examples * 3 < 100:
-        return min(25, max(1, 100 // n_examples))
-    if n_examples * 3 > 25_000:
-        return max(1, 25_000 // n_examples)
-    return 3
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The method of a body, with its hyperparameters as they came."""
+
+    method: TrainingMethod = "supervised"
+    given: Mapping[str, Any] = field(default_factory=dict)
+    place: str = "hyperparameters"
+    """Where in the body they were found."""
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Check them, and put `auto` where nothing was said."""
+        checked: dict[str, Any] = {
+            "n_epochs": self._whole("n_epochs", maximum=50),
+            "batch_size": self._whole("batch_size", maximum=256),
+            "learning_rate_multiplier": self._above_zero("learning_rate_multiplier"),
+        }
+        return {"beta": self._above_zero("beta", maximum=2), **checked} if self.method == "dpo" else checked
+
+    def _whole(self, name: str, *, maximum: int) -> int | str:
+        value = self.given.get(name)
+        if value is None or value == AUTO:
+            return AUTO
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+            raise invalid_type(f"{self.place}.{name}", f"'auto' or an integer from 1 to {maximum}", value)
+        return value
+
+    def _above_zero(self, name: str, *, maximum: float | None = None) -> float | str:
+        value = self.given.get(name)
+        if value is None or value == AUTO:
+            return AUTO
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not is_number or value <= 0 or (maximum is not None and value > maximum):
+            bound = "" if maximum is None else f" and at most {maximum:g}"
+            raise invalid_type(f"{self.place}.{name}", f"'auto' or a number above 0{bound}", value)
+        return value  # type: ignore[no-any-return]  # checked just above
 
 
-def _hyperparameters(body: Mapping[str, Any]) -> Mapping[str, Any]:
+def _asked_method(body: Mapping[str, Any]) -> _Asked:
     method = body.get("method")
     if method is None:
-        return _object(body.get("hyperparameters"), "hyperparameters")
+        # The deprecated place; it loses where there is a `method`.
+        return _Asked(given=_object(body.get("hyperparameters"), "hyperparameters"))
     kind = _object(method, "method").get("type")
-    if kind != "supervised":
+    if kind not in ("supervised", "dpo"):
         raise refuse(
-            f"The offline backend trains with method 'supervised' only, not {kind!r}.",
+            f"The offline backend trains with method 'supervised' or 'dpo', not {kind!r}.",
             param="method",
             code="unsupported_method",
         )
-    settings = _object(method.get("supervised"), "method.supervised")
-    # `hyperparameters` beside `method` is the deprecated place, and loses.
-    return _object(settings.get("hyperparameters"), "method.supervised.hyperparameters")
+    place = f"method.{kind}.hyperparameters"
+    settings = _object(method.get(kind), f"method.{kind}")
+    return _Asked(method=kind, given=_object(settings.get("hyperparameters"), place), place=place)
 
 
 def _object(value: Any, name: str) -> Mapping[str, Any]:
@@ -95,24 +117,6 @@ def _object(value: Any, name: str) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, dict):
         raise invalid_type(name, "an object", value)
-    return value
-
-
-def _number(given: Mapping[str, Any], name: str, maximum: int) -> int | None:
-    value = given.get(name)
-    if value is None or value == AUTO:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
-        raise invalid_type(f"hyperparameters.{name}", f"'auto' or an integer from 1 to {maximum}", value)
-    return value
-
-
-def _rate(given: Mapping[str, Any]) -> float | None:
-    value = given.get("learning_rate_multiplier")
-    if value is None or value == AUTO:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-        raise invalid_type("hyperparameters.learning_rate_multiplier", "'auto' or a number above 0", value)
     return value
 
 
@@ -134,15 +138,3 @@ def _seed(body: Mapping[str, Any]) -> int | None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
         raise invalid_type("seed", "an integer from 0 to 2147483647", seed)
     return seed
-
-
-def _metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
-    given = body.get("metadata")
-    if given is None:
-        return None
-    if not isinstance(given, dict) or len(given) > 16:
-        raise invalid_type("metadata", "an object with at most 16 pairs", given)
-    for key, value in given.items():
-        if len(key) > 64 or not isinstance(value, str) or len(value) > 512:
-            raise invalid_type("metadata", "keys of at most 64 and texts of at most 512 characters", {key: value})
-    return dict(given)

@@ -1,25 +1,24 @@
-"""The fine-tuning job endpoints: create, retrieve, list, events, cancel.
+"""The fine-tuning job endpoints: create, retrieve, list, events, checkpoints, cancel, pause, resume.
 
-In: requests. Out: job objects as the service shapes them. A job moves on by one state each time it is
-retrieved, and what it became is kept before it is told. The training runs on the move from `running` to
-`succeeded`; one that was interrupted left nothing behind, and runs again to the same weights.
+In: requests. Out: job objects as the service shapes them. A job moves on by one state each time it is retrieved,
+and what it became is kept before it is told. A pause takes effect at once, as nothing runs between two looks:
+`pausing`, which the wire knows too, is never shown. Knows nothing of how a job is trained.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from llama_index_ft_rag.offline.api.files import Files
-from llama_index_ft_rag.offline.api.job_settings import JobSettings, default_epochs, read_settings
+from llama_index_ft_rag.offline.api.job_checks import OPEN_STATUSES, check_new_job
+from llama_index_ft_rag.offline.api.job_events import Record, tell
+from llama_index_ft_rag.offline.api.job_fates import JobFate
+from llama_index_ft_rag.offline.api.job_progress import JobProgress
+from llama_index_ft_rag.offline.api.job_settings import JobSettings, read_settings
 from llama_index_ft_rag.offline.api.models import Models
-from llama_index_ft_rag.offline.api.training_files import count_file_tokens, find_failure, read_lines
+from llama_index_ft_rag.offline.api.training_files import content_hash
+from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import (
-    Refusal,
     Request,
     Response,
     json_response,
@@ -28,13 +27,10 @@ from llama_index_ft_rag.offline.protocol import (
     refuse,
     stable_hash,
 )
-from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainRequest, TrainStep
+from llama_index_ft_rag.offline.responder import Responder
 from llama_index_ft_rag.offline.state import State
 
-Record = dict[str, Any]
-
-OPEN_STATUSES = ("validating_files", "queued", "running")
-"""A job in one of these moves on when it is looked at."""
+_NEVER_SHOWN = ("events", "ignored", "fate", "checkpoints")
 
 
 class Jobs:
@@ -47,33 +43,34 @@ class Jobs:
         files: Files,
         models: Models,
         responder: Responder,
+        conditions: Callable[[], ServiceConditions],
         seed: int,
         now: Callable[[], int],
     ) -> None:
         self._state = state
         self._files = files
         self._models = models
-        self._responder = responder
+        self._conditions = conditions
         self._seed = seed
         self._now = now
-        self._moves = {"validating_files": self._validate, "queued": self._start, "running": self._train}
+        self._progress = JobProgress(files=files, models=models, responder=responder, conditions=conditions, now=now)
 
     def create(self, request: Request) -> Response:
         """Make a job that is about to check its files."""
+        fate = JobFate.from_json(request.orders.get("job_fate", {}))
         settings = read_settings(parse_object(request.body))
         with self._state.changing():
-            self._check_file(settings.training_file, "training_file")
-            if settings.validation_file is not None:
-                self._check_file(settings.validation_file, "validation_file")
-            if not self._models.is_tunable(settings.model):
-                raise refuse(
-                    f"Model {settings.model} is not available for fine-tuning or does not exist.",
-                    code="model_not_available",
-                )
-            number = self._state.next_number("job")
-            job = _new_job(settings, number=number, backend_seed=self._seed, created_at=self._now())
+            check_new_job(
+                settings,
+                files=self._files,
+                models=self._models,
+                conditions=self._conditions(),
+                jobs=lambda: self._state.all("job"),
+            )
+            job = self._new_job(settings, fate)
             self._tell(job, f"Created fine-tuning job: {job['id']}")
-            self._tell(job, f"Validating training file: {settings.training_file}")
+            second = f" and validation file: {settings.validation_file}" if settings.validation_file else ""
+            self._tell(job, f"Validating training file: {settings.training_file}{second}")
             self._keep(job)
         return _shown(job)
 
@@ -82,13 +79,14 @@ class Jobs:
         with self._state.changing():
             job = self._find(job_id)
             if job["status"] in OPEN_STATUSES:
-                self._moves[job["status"]](job)
+                self._progress.move_on(job)
                 self._keep(job)
         return _shown(job)
 
     def list_jobs(self, request: Request) -> Response:
-        """Return the jobs, newest first; none of them moves on."""
-        jobs = [_public(job) for job in reversed(self._state.all("job"))]
+        """Return the jobs, newest first, all or those of some metadata; none of them moves on."""
+        wanted = _metadata_filter(request.query)
+        jobs = [_public(job) for job in reversed(self._state.all("job")) if wanted(job["metadata"] or {})]
         return list_response(jobs, request.query, default_limit=20, max_limit=100)
 
     def events(self, request: Request, job_id: str) -> Response:
@@ -96,14 +94,39 @@ class Jobs:
         events = list(reversed(self._find(job_id)["events"]))
         return list_response(events, request.query, default_limit=20, max_limit=1000)
 
+    def checkpoints(self, request: Request, job_id: str) -> Response:
+        """Return the checkpoints of a job, newest first; there are none before it has succeeded."""
+        checkpoints = list(reversed(self._find(job_id)["checkpoints"]))
+        return list_response(checkpoints, request.query, default_limit=10, max_limit=100)
+
     def cancel(self, _request: Request, job_id: str) -> Response:
         """End a job that has not ended yet."""
         with self._state.changing():
             job = self._find(job_id)
-            if job["status"] not in OPEN_STATUSES:
-                raise refuse(f"Job has already completed: {job_id} is {job['status']}", param="fine_tune_id")
+            if job["status"] not in (*OPEN_STATUSES, "paused"):
+                raise refuse(f'Cannot cancel a job {job_id} that already has status "{job["status"]}".')
             job.update(status="cancelled", finished_at=self._now())
             self._tell(job, "Fine-tuning job cancelled")
+            self._keep(job)
+        return _shown(job)
+
+    def pause(self, _request: Request, job_id: str) -> Response:
+        """Stop a running job until it is resumed."""
+        return self._turn(job_id, "pause", expected="running", status="paused", message="Fine-tuning job paused")
+
+    def resume(self, _request: Request, job_id: str) -> Response:
+        """Put a paused job into the queue again."""
+        return self._turn(job_id, "resume", expected="paused", status="queued", message="Fine-tuning job resumed")
+
+    def _turn(self, job_id: str, verb: str, *, expected: str, status: str, message: str) -> Response:
+        with self._state.changing():
+            job = self._find(job_id)
+            if job["status"] != expected:
+                raise refuse(
+                    f'Cannot {verb} a job {job_id} that has status "{job["status"]}"; it must have "{expected}".'
+                )
+            job["status"] = status
+            self._tell(job, message)
             self._keep(job)
         return _shown(job)
 
@@ -121,144 +144,56 @@ class Jobs:
     def _keep(self, job: Record) -> None:
         self._state.put("job", job["id"], job)
 
-    def _check_file(self, file_id: str, param: str) -> None:
-        record = self._files.find(file_id)
-        if record is None:
-            raise refuse(f"No file with ID: {file_id}", param=param)
-        if record["purpose"] != "fine-tune":
-            raise refuse(
-                f"File {file_id} has purpose '{record['purpose']}'; a job needs one for 'fine-tune'.",
-                param=param,
-            )
+    def _tell(self, job: Record, message: str) -> None:
+        tell(job, message, at=self._now())
 
-    def _validate(self, job: Record) -> None:
-        try:
-            self._check_contents(job)
-        except Refusal as refusal:
-            self._fail(job, refusal.failure)
-            return
-        job["status"] = "queued"
-        self._tell(job, "Files validated, moving job to queued state")
-
-    def _check_contents(self, job: Record) -> None:
-        failure = find_failure(self._read(job["training_file"], "training_file"), param="training_file")
-        if failure is None and job["validation_file"] is not None:
-            lines = self._read(job["validation_file"], "validation_file")
-            failure = find_failure(lines, param="validation_file", minimum=1)
-            self._tell(job, "The offline backend computes no validation metrics", level="warn")
-        if failure is not None:
-            raise Refusal(failure)
-
-    def _read(self, file_id: str, param: str) -> list[Any]:
-        content = self._files.read(file_id)
-        if content is None:
-            message = f"File {file_id} was deleted before the job could read it"
-            raise refuse(message, code=f"invalid_{param}", param=param)
-        with content:
-            return read_lines(content)
-
-    def _start(self, job: Record) -> None:
-        job["status"] = "running"
-        self._tell(job, "Fine-tuning job started")
-        if job["ignored"]:
-            names = " and ".join(job["ignored"])
-            self._tell(job, f"The offline trainers do not use {names}", level="warn")
-
-    def _train(self, job: Record) -> None:
-        try:
-            lines = self._read(job["training_file"], "training_file")
-        except Refusal as refusal:
-            self._fail(job, refusal.failure)
-            return
-        asked = job["hyperparameters"]["n_epochs"]
-        n_epochs = default_epochs(len(lines)) if asked == "auto" else int(asked)
-        steps: list[TrainStep] = []
-        request = TrainRequest(lines=lines, base_model=job["model"], seed=job["seed"], n_epochs=n_epochs)
-        weights = self._responder.train(request, steps.append)
-        if isinstance(weights, ApiFailure):
-            self._fail(job, weights)
-            return
-        for step in steps:
-            self._tell_step(job, step)
-        job["hyperparameters"]["n_epochs"] = n_epochs
-        job["trained_tokens"] = count_file_tokens(lines) * n_epochs
-        self._succeed(job, weights, steps)
-
-    def _succeed(self, job: Record, weights: dict[str, Any], steps: list[TrainStep]) -> None:
-        model_id = _tuned_name(job)
-        # Through JSON, so that the model answers now exactly as it will after a restart.
-        self._models.add(model_id, weights=json.loads(json.dumps(weights)), created=self._now())
-        result = self._files.add(_metrics_csv(steps), filename="step_metrics.csv", purpose="fine-tune-results")
-        job.update(
-            status="succeeded",
-            fine_tuned_model=model_id,
-            finished_at=self._now(),
-            result_files=[result["id"]],
-        )
-        self._tell(job, f"New fine-tuned model created: {model_id}")
-        self._tell(job, "Fine-tuning job successfully completed")
-
-    def _fail(self, job: Record, failure: ApiFailure) -> None:
-        error = {
-            "code": failure.code or "server_error",
-            "message": failure.message,
-            "param": failure.param,
+    def _new_job(self, settings: JobSettings, fate: JobFate) -> Record:
+        number = self._state.next_number("job")
+        asked = [settings.model, settings.method, settings.hyperparameters, settings.suffix, settings.seed]
+        contents = [self._hash(file_id) for file_id in (settings.training_file, settings.validation_file)]
+        # The number keeps two jobs on the same data apart; file ids are left out, as they say nothing of a content.
+        digest = stable_hash(self._seed, "job", number, asked, contents)
+        own_seed = int(stable_hash(self._seed, "job", number)[-7:], 16)
+        return {
+            "object": "fine_tuning.job",
+            "id": f"ftjob-{digest[:24]}",
+            "model": settings.model,
+            "created_at": self._now(),
+            "finished_at": None,
+            "fine_tuned_model": None,
+            "organization_id": "org-offline",
+            "result_files": [],
+            "status": "validating_files",
+            "training_file": settings.training_file,
+            "validation_file": settings.validation_file,
+            "hyperparameters": settings.hyperparameters,
+            "trained_tokens": None,
+            "error": {},
+            "user_provided_suffix": settings.suffix,
+            "seed": own_seed if settings.seed is None else settings.seed,
+            "estimated_finish": None,
+            "integrations": [],
+            "metadata": settings.metadata,
+            "method": settings.method,
+            "events": [],
+            "ignored": settings.ignored,
+            "fate": fate.to_json(),
+            "checkpoints": [],
         }
-        job.update(status="failed", error=error, finished_at=self._now())
-        self._tell(job, f"The job failed: {failure.message}", level="error")
 
-    def _tell(self, job: Record, message: str, *, level: str = "info") -> None:
-        self._append_event(job, {"level": level, "message": message, "data": None, "type": "message"})
-
-    def _tell_step(self, job: Record, step: TrainStep) -> None:
-        message = f"Step {step.step}/{step.total_steps}: training loss={step.train_loss:.2f}"
-        data = {"step": step.step, "total_steps": step.total_steps, "train_loss": step.train_loss}
-        if step.train_accuracy is not None:
-            data["train_mean_token_accuracy"] = step.train_accuracy
-        self._append_event(job, {"level": "info", "message": message, "data": data, "type": "metrics"})
-
-    def _append_event(self, job: Record, event: dict[str, Any]) -> None:
-        number = len(job["events"]) + 1
-        job["events"].append(
-            {
-                "object": "fine_tuning.job.event",
-                "id": "ftevent-" + stable_hash(job["id"], number)[:24],
-                "created_at": self._now(),
-                **event,
-            }
-        )
-
-
-def _new_job(settings: JobSettings, *, number: int, backend_seed: int, created_at: int) -> Record:
-    digest = stable_hash(backend_seed, "job", number)
-    return {
-        "object": "fine_tuning.job",
-        "id": f"ftjob-{digest[:24]}",
-        "model": settings.model,
-        "created_at": created_at,
-        "finished_at": None,
-        "fine_tuned_model": None,
-        "organization_id": "org-offline",
-        "result_files": [],
-        "status": "validating_files",
-        "training_file": settings.training_file,
-        "validation_file": settings.validation_file,
-        "hyperparameters": settings.hyperparameters,
-        "trained_tokens": None,
-        "error": {},
-        "user_provided_suffix": settings.suffix,
-        "seed": settings.seed if settings.seed is not None else int(digest[-7:], 16),
-        "estimated_finish": None,
-        "integrations": [],
-        "metadata": settings.metadata,
-        "events": [],
-        "ignored": list(settings.ignored),
-    }
+    def _hash(self, file_id: str | None) -> str | None:
+        content = None if file_id is None else self._files.read(file_id)
+        if content is None:
+            return None
+        with content:
+            return content_hash(content)
 
 
 def _public(job: Record) -> Record:
-    shown = {key: value for key, value in job.items() if key not in {"events", "ignored"}}
-    shown["method"] = {"type": "supervised", "supervised": {"hyperparameters": job["hyperparameters"]}}
+    shown = {key: value for key, value in job.items() if key not in _NEVER_SHOWN}
+    shown["method"] = {"type": job["method"], job["method"]: {"hyperparameters": job["hyperparameters"]}}
+    if job["method"] != "supervised":
+        shown["hyperparameters"] = None  # as the one published example of such a job has it
     return shown
 
 
@@ -266,18 +201,13 @@ def _shown(job: Record) -> Response:
     return json_response(_public(job))
 
 
-def _tuned_name(job: Record) -> str:
-    model = job["model"]
-    base = model.split(":")[1] if model.startswith("ft:") else model
-    suffix = re.sub(r"[^a-z0-9-]+", "-", (job["user_provided_suffix"] or "").lower())
-    return f"ft:{base}:ft-rag:{suffix}:{stable_hash(job['id'], 'model')[:8]}"
-
-
-def _metrics_csv(steps: list[TrainStep]) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["step", "train_loss", "train_accuracy"])
-    for step in steps:
-        accuracy = "" if step.train_accuracy is None else step.train_accuracy
-        writer.writerow([step.step, step.train_loss, accuracy])
-    return text.getvalue().encode("ascii")
+def _metadata_filter(query: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:
+    """Return what tells whether a job's metadata are among those that a list was asked for."""
+    if query.get("metadata") == "null":
+        return lambda metadata: not metadata
+    wanted = {
+        name.removeprefix("metadata[").removesuffix("]"): value
+        for name, value in query.items()
+        if name.startswith("metadata[") and name.endswith("]")
+    }
+    return lambda metadata: wanted.items() <= metadata.items()

@@ -1,21 +1,23 @@
 """What a training file must hold before a job accepts it.
 
-In: an uploaded file. Out: its examples, or the job error that the service reports: too few
-examples first, then the first example that is not a chat to learn from. Knows nothing of jobs or of who
-trains.
+In: an uploaded file, and the method of the job. Out: its examples, or the job error that the service reports: the
+first example that is not of the method's format, then too few examples. That order is a guess; the service's is
+not known. Knows nothing of jobs or of who trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
-from llama_index_ft_rag.offline.api.chat_messages import find_problem, message_texts
+from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text, find_problem, message_texts
 from llama_index_ft_rag.offline.protocol import load_json
-from llama_index_ft_rag.offline.responder import ApiFailure
-from llama_index_ft_rag.offline.tokens import count_example_tokens
+from llama_index_ft_rag.offline.responder import ApiFailure, TrainingMethod
 
 MINIMUM_EXAMPLES = 10
+OUTPUTS = ("preferred_output", "non_preferred_output")
+"""The two answers of a preference pair."""
 
 # Only the fifth was seen refused by the service; the others belong to the same chat formats.
 SPECIAL_TOKENS = (
@@ -29,6 +31,18 @@ SPECIAL_TOKENS = (
     "<|im_sep|>",
 )
 
+_BLOCK_BYTES = 1024 * 1024
+# OpenAI's guides of 2024/25: images are trained on, sounds and documents are not.
+_PARTS_NOT_TRAINED_ON = ("input_audio", "file")
+
+
+def content_hash(content: IO[bytes]) -> str:
+    """Return the hash of a content from where it stands to its end, in hex."""
+    digest = hashlib.sha256()
+    while block := content.read(_BLOCK_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
 
 def read_lines(content: IO[bytes]) -> list[Any]:
     """Return the JSON value of each line that is not blank.
@@ -40,34 +54,38 @@ def read_lines(content: IO[bytes]) -> list[Any]:
     return [load_json(line) for line in lines if line.strip()]
 
 
-def find_failure(lines: Sequence[Any], *, param: str, minimum: int = MINIMUM_EXAMPLES) -> ApiFailure | None:
+def messages_of(line: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return all messages of a well-formed example, both answers of a preference pair among them."""
+    if "messages" in line:
+        return list(line["messages"])
+    return [*line["input"]["messages"], *(message for name in OUTPUTS for message in line[name])]
+
+
+def find_failure(lines: Sequence[Any], *, param: str, method: TrainingMethod, minimum: int) -> ApiFailure | None:
     """Return why a job cannot use these lines, or `None`.
 
     Args:
         lines: The file's lines.
         param: `training_file` or `validation_file`, which the error names.
+        method: What the job does with them.
         minimum: How many examples the file must have.
     """
+    find = _FINDERS[method]
+    for number, line in enumerate(lines, start=1):
+        reason = find(line) if isinstance(line, dict) else "is not a JSON dictionary"
+        if reason is not None:
+            message = f"Invalid file format. Example {number} {reason}"
+            return ApiFailure(message=message, code=f"invalid_{param}", param=param)
     if len(lines) < minimum:
         what = param.replace("_", " ").capitalize()
         message = f"{what} has {len(lines)} example(s), but must have at least {minimum} examples"
         return ApiFailure(message=message, code="invalid_n_examples", param=param)
-    for number, line in enumerate(lines, start=1):
-        reason = _find_in_example(line)
-        if reason is not None:
-            message = f"Invalid file format. Example {number} {reason}"
-            return ApiFailure(message=message, code=f"invalid_{param}", param=param)
     return None
 
 
-def count_file_tokens(lines: Sequence[dict[str, Any]]) -> int:
-    """Count the tokens of all examples, once."""
-    return sum(count_example_tokens(line["messages"]) for line in lines)
-
-
-def _find_in_example(line: Any) -> str | None:
-    if not isinstance(line, dict) or "messages" not in line:
-        if isinstance(line, dict) and "preferred_output" in line:
+def _find_in_chat(line: Mapping[str, Any]) -> str | None:
+    if "messages" not in line:
+        if OUTPUTS[0] in line:
             return "is a preference pair, but the job's method is supervised"
         return "has no messages: expected chat messages"
     problem = find_problem(line["messages"])
@@ -77,13 +95,43 @@ def _find_in_example(line: Any) -> str | None:
     if messages[-1]["role"] != "assistant":
         return "does not end with a message from the assistant"
     for message in messages:
-        reason = _find_in_weight(message) or _find_special_token(message)
+        reason = _find_in_weight(message) or _find_in_parts(message) or _find_special_token(message)
         if reason is not None:
             return reason
     return None
 
 
-def _find_in_weight(message: dict[str, Any]) -> str | None:
+def _find_in_pair(line: Mapping[str, Any]) -> str | None:
+    if "messages" in line:
+        return "has messages, but the job's method is dpo: expected a preference pair"
+    for name in ("input", *OUTPUTS):
+        if name not in line:
+            return f"has no {name}: expected a preference pair"
+    return _find_in_pair_messages(line)
+
+
+def _find_in_pair_messages(line: Mapping[str, Any]) -> str | None:
+    asked = line["input"].get("messages") if isinstance(line["input"], dict) else None
+    for place, messages in (("input.messages", asked), *((name, line[name]) for name in OUTPUTS)):
+        problem = find_problem(messages)
+        if problem is not None:
+            return f"cannot be read: {problem.where.replace('messages', place, 1)} {problem.reason}"
+    for name in OUTPUTS:
+        if [message["role"] for message in line[name]] != ["assistant"]:
+            return f"has a {name} other than one message from the assistant"
+    messages = messages_of(line)
+    if find_beyond_text(messages) is not None:
+        return "holds more than text, which preferences cannot be trained on"
+    return next(filter(None, map(_find_special_token, messages)), None)
+
+
+_FINDERS: Mapping[TrainingMethod, Callable[[Mapping[str, Any]], str | None]] = {
+    "supervised": _find_in_chat,
+    "dpo": _find_in_pair,
+}
+
+
+def _find_in_weight(message: Mapping[str, Any]) -> str | None:
     if "weight" not in message:
         return None
     if message["role"] != "assistant":
@@ -91,6 +139,14 @@ def _find_in_weight(message: dict[str, Any]) -> str | None:
     weight = message["weight"]
     if isinstance(weight, bool) or weight not in (0, 1):
         return "has a weight other than 0 or 1"
+    return None
+
+
+def _find_in_parts(message: Mapping[str, Any]) -> str | None:
+    content = message.get("content")
+    for part in content if isinstance(content, list) else ():
+        if part["type"] in _PARTS_NOT_TRAINED_ON:
+            return f"holds a part of type {part['type']}; only texts and images can be trained on"
     return None
 
 

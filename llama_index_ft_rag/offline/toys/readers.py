@@ -14,6 +14,7 @@ from typing import Any
 from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainRequest, TrainStep
 from llama_index_ft_rag.offline.toys.embedding import embed_texts
 from llama_index_ft_rag.offline.toys.judge import judge
+from llama_index_ft_rag.offline.toys.preference import read_pairs, train_preferences
 from llama_index_ft_rag.offline.toys.prompts import (
     AnswerTask,
     QuestionsTask,
@@ -71,24 +72,37 @@ class BuiltInResponder:
         return embed_texts(texts)
 
     def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
-        """Train a copy of a reader on chat lines and return its weights."""
+        """Train a copy of a reader on chat lines or preference pairs and return its weights."""
         base = self._reader(request.base_model)
         if base is None:
             return ApiFailure(
                 message=f"Model {request.base_model} cannot be fine-tuned.", code="model_not_available", param="model"
             )
+        seed = self._seed ^ request.seed
+        if request.method == "dpo":
+            pairs = read_pairs(request.lines)
+            if not pairs:
+                return _useless(request, "two answers of which each takes something else from the context")
+            tuned = train_preferences(
+                pairs,
+                base=base,
+                beta=request.beta,
+                seed=seed,
+                n_epochs=request.n_epochs,
+                on_step=on_step,
+                validation=read_pairs(request.validation_lines),
+            )
+            return {**tuned.to_weights(), "lines": len(request.lines), "lines_used": len(pairs)}
         lessons = read_lessons(request.lines)
         if not lessons:
-            return ApiFailure(
-                message=(
-                    f"None of the {len(request.lines)} lines has a context, a question and an answer, which is all "
-                    "that an offline reader can learn from; record them from a query engine."
-                ),
-                code="invalid_training_file",
-                param="training_file",
-            )
+            return _useless(request, "an answer")
         tuned = train_reader(
-            lessons, base=base, seed=self._seed ^ request.seed, n_epochs=request.n_epochs, on_step=on_step
+            lessons,
+            base=base,
+            seed=seed,
+            n_epochs=request.n_epochs,
+            on_step=on_step,
+            validation=read_lessons(request.validation_lines),
         )
         return {**tuned.to_weights(), "lines": len(request.lines), "lines_used": len(lessons)}
 
@@ -105,6 +119,17 @@ class BuiltInResponder:
     def _reader(self, model: str) -> Reader | None:
         with self._lock:
             return self._readers.get(model)
+
+
+def _useless(request: TrainRequest, answers: str) -> ApiFailure:
+    return ApiFailure(
+        message=(
+            f"None of the {len(request.lines)} lines has a context, a question and {answers}, which is all that an "
+            "offline reader can learn from; record them from a query engine."
+        ),
+        code="invalid_training_file",
+        param="training_file",
+    )
 
 
 def _say(reader: Reader, request: ChatRequest) -> str:

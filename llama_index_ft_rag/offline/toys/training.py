@@ -2,7 +2,8 @@
 
 In: chat lines whose last message is the answer to imitate, and the reader to start from. Out: a reader whose weights
 were fitted with Adagrad: a logistic loss on which sentences each answer took, and one on whether it took none.
-Same lines, seed and epochs give the same weights to the last digit. Knows nothing of jobs or files.
+Same lines, seed and epochs give the same weights to the last digit. Other ways to learn share the epochs, the steps
+and the choice of how much to quote. Knows nothing of jobs or files.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -55,13 +56,18 @@ def read_lessons(lines: Sequence[Mapping[str, Any]]) -> list[Lesson]:
     lessons = []
     for line in lines:
         messages = line.get("messages")
-        if not isinstance(messages, list) or not messages:
-            continue
-        answer = messages[-1].get("content")
-        task = read_request(messages[:-1])
-        if isinstance(answer, str) and isinstance(task, AnswerTask | RefineTask) and task.context:
-            lessons.append(_lesson(task, answer))
-    return lessons
+        # A line that was cut at its end has lost its answer, and an answer of weight 0 is not to be imitated.
+        if messages and messages[-1]["role"] == "assistant" and messages[-1].get("weight") != 0:
+            lessons.append(read_lesson(messages[:-1], messages[-1]))
+    return [lesson for lesson in lessons if lesson is not None]
+
+
+def read_lesson(asked: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> Lesson | None:
+    """Turn one request and one answer to it into a lesson; `None` if a reader can learn nothing from them."""
+    task, said = read_request(asked), answer.get("content")
+    if isinstance(said, str) and isinstance(task, AnswerTask | RefineTask) and task.context:
+        return _lesson(task, said)
+    return None
 
 
 def train_reader(
@@ -71,31 +77,65 @@ def train_reader(
     seed: int,
     n_epochs: int,
     on_step: Callable[[TrainStep], None],
+    validation: Sequence[Lesson] = (),
 ) -> Reader:
     """Fit a reader to the lessons, starting from another one; `on_step` hears of every gradient step."""
-    sentence = _Adagrad([base.sentence[name] for name in SENTENCE_FEATURES])
-    abstain = _Adagrad([base.abstain[name] for name in CONTEXT_FEATURES])
-    size = max(1, len(lessons) // 64)
-    per_epoch = -(-len(lessons) // size)
-    order = list(range(len(lessons)))
+    learner = _Imitation(lessons, base=base, validation=validation)
+    return train(learner, count=len(lessons), seed=seed, n_epochs=n_epochs, on_step=on_step)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """How well weights do on some lines."""
+
+    loss: float
+    """Mean per line."""
+    accuracy: float
+    """Share of right decisions."""
+
+
+class Learner(Protocol):
+    """Weights that gradient steps move."""
+
+    def learn(self, places: Sequence[int]) -> Figures:
+        """Move the weights once, by the lines at these places; return how they did before."""
+
+    def measure(self) -> Figures | None:
+        """Return how the weights do on the validation lines; `None` where there are none."""
+
+    def reader(self) -> Reader:
+        """Return a reader with the weights as they are."""
+
+
+def train(learner: Learner, *, count: int, seed: int, n_epochs: int, on_step: Callable[[TrainStep], None]) -> Reader:
+    """Visit so many lines in a new order each epoch; the last epochs leave their weights as checkpoints."""
+    size = max(1, count // 64)
+    per_epoch = -(-count // size)
+    order = list(range(count))
     shuffler = random.Random(seed)  # noqa: S311 - an order of lines, not a secret
+    reader: Reader | None = None
     for step in range(per_epoch * n_epochs):
         epoch, place = divmod(step, per_epoch)
         if place == 0:
             shuffler.shuffle(order)
-        batch = [lessons[index] for index in order[place * size : (place + 1) * size]]
-        loss, accuracy = _gradient_step(batch, sentence, abstain)
+        figures = learner.learn(order[place * size : (place + 1) * size])
+        ends_epoch = place == per_epoch - 1
+        measured = learner.measure() if ends_epoch else None
+        is_kept = ends_epoch and epoch >= n_epochs - _EPOCHS_KEPT
+        reader = learner.reader() if is_kept else None
         on_step(
             TrainStep(
                 step=step + 1,
                 total_steps=per_epoch * n_epochs,
                 epoch=epoch + 1,
-                train_loss=round(loss, 6),
-                train_accuracy=round(accuracy, 6),
+                train_loss=round(figures.loss, 6),
+                train_accuracy=round(figures.accuracy, 6),
+                valid_loss=None if measured is None else round(measured.loss, 6),
+                valid_accuracy=None if measured is None else round(measured.accuracy, 6),
+                weights=None if reader is None else reader.to_weights(),
             )
         )
-    fitted = replace(base, sentence=sentence.named(SENTENCE_FEATURES), abstain=abstain.named(CONTEXT_FEATURES))
-    return _fit_choice(fitted, lessons)
+    return reader or learner.reader()
 
 
 def token_f1(left: Counter[str], right: Counter[str]) -> float:
@@ -135,41 +175,72 @@ def _taken(context: ReadContext, answer: Counter[str]) -> Array:
     return taken
 
 
-class _Adagrad:
-    def __init__(self, start: Sequence[float]) -> None:
+class Adagrad:
+    """A weight vector that moves by gradients, less the more it has moved."""
+
+    def __init__(self, start: Sequence[float], *, rate: float) -> None:
         self.weights = np.array(start, dtype=np.float64)
+        self._rate = rate
         self._squares = np.full(len(start), 0.1)
 
     def move(self, gradient: Array) -> None:
+        """Go one step down a gradient."""
         self._squares += gradient**2
-        self.weights -= _RATE * gradient / np.sqrt(self._squares)
+        self.weights -= self._rate * gradient / np.sqrt(self._squares)
 
     def named(self, names: Sequence[str]) -> dict[str, float]:
+        """Return the weights by name."""
         # Rounded, so that the last bit of another CPU's exponential function does not change a file's bytes.
         return {name: round(float(weight), 6) for name, weight in zip(names, self.weights, strict=True)}
 
 
-def _gradient_step(batch: Sequence[Lesson], sentence: _Adagrad, abstain: _Adagrad) -> tuple[float, float]:
-    """Move both weight vectors once; return the mean loss and the share of right decisions before the move."""
-    loss = right = decisions = 0.0
-    sentence_gradient = np.zeros_like(sentence.weights)
-    abstain_gradient = np.zeros_like(abstain.weights)
-    for lesson in batch:
-        refusal = _logistic(lesson.decision[None, :], abstain.weights, np.array([float(lesson.refused)]), np.ones(1))
-        abstain_gradient += refusal.gradient
-        loss += refusal.loss
-        right += refusal.right
-        decisions += 1
-        if lesson.refused or lesson.repeated or not len(lesson.rows):
-            continue
-        chosen = _logistic(lesson.rows, sentence.weights, lesson.taken, _balance(lesson.taken))
-        sentence_gradient += chosen.gradient
-        loss += chosen.loss
-        right += chosen.right
-        decisions += len(lesson.rows)
-    sentence.move(sentence_gradient / len(batch))
-    abstain.move(abstain_gradient / len(batch))
-    return loss / len(batch), right / decisions
+class _Imitation:
+    """Learns to take the sentences that the answers took, and to refuse where they refused."""
+
+    def __init__(self, lessons: Sequence[Lesson], *, base: Reader, validation: Sequence[Lesson]) -> None:
+        self._lessons = lessons
+        self._base = base
+        self._validation = validation
+        self._sentence = Adagrad([base.sentence[name] for name in SENTENCE_FEATURES], rate=_RATE)
+        self._abstain = Adagrad([base.abstain[name] for name in CONTEXT_FEATURES], rate=_RATE)
+        self._choice = Choice(lessons)
+
+    def learn(self, places: Sequence[int]) -> Figures:
+        sentence_gradient = np.zeros_like(self._sentence.weights)
+        abstain_gradient = np.zeros_like(self._abstain.weights)
+        figures = self._figures([self._lessons[place] for place in places], sentence_gradient, abstain_gradient)
+        self._sentence.move(sentence_gradient / len(places))
+        self._abstain.move(abstain_gradient / len(places))
+        return figures
+
+    def measure(self) -> Figures | None:
+        if not self._validation:
+            return None
+        unused = np.zeros_like(self._sentence.weights), np.zeros_like(self._abstain.weights)
+        return self._figures(self._validation, *unused)
+
+    def reader(self) -> Reader:
+        sentence, abstain = self._sentence.named(SENTENCE_FEATURES), self._abstain.named(CONTEXT_FEATURES)
+        return self._choice.fit(replace(self._base, sentence=sentence, abstain=abstain))
+
+    def _figures(self, lessons: Sequence[Lesson], sentence_gradient: Array, abstain_gradient: Array) -> Figures:
+        """Return the figures of some lessons, and add up their gradients in place."""
+        loss = right = decisions = 0.0
+        for lesson in lessons:
+            labels = np.array([float(lesson.refused)])
+            refusal = _logistic(lesson.decision[None, :], self._abstain.weights, labels, np.ones(1))
+            abstain_gradient += refusal.gradient
+            loss += refusal.loss
+            right += refusal.right
+            decisions += 1
+            if lesson.refused or lesson.repeated or not len(lesson.rows):
+                continue
+            chosen = _logistic(lesson.rows, self._sentence.weights, lesson.taken, _balance(lesson.taken))
+            sentence_gradient += chosen.gradient
+            loss += chosen.loss
+            right += chosen.right
+            decisions += len(lesson.rows)
+        return Figures(loss=loss / len(lessons), accuracy=right / decisions)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,34 +271,49 @@ def _balance(taken: Array) -> Array:
     return importance
 
 
-def _fit_choice(reader: Reader, lessons: Sequence[Lesson]) -> Reader:
-    """Set how many sentences to quote and when to keep a draft, by what agrees best with the lessons."""
-    quoting = [lesson for lesson in lessons if not lesson.refused and not lesson.repeated]
-    candidates = [replace(reader, margin=margin, most=most) for most in _MOST for margin in _MARGINS]
-    best = max(candidates, key=lambda candidate: _agreement(candidate, quoting)) if quoting else reader
-    refining = [
-        (best.gain(lesson.refine[2], pool, sentence_features(lesson.refine[0], pool)), lesson.repeated)
-        for lesson in lessons
-        if lesson.refine is not None
-        for pool in [read_context(f"{lesson.refine[1]}\n\n{lesson.refine[2]}")]
-    ]
-    if not refining:
-        return best
-    keep = max(_KEEPS, key=lambda limit: sum((gain <= limit) == repeated for gain, repeated in refining))
-    return replace(best, keep=keep)
+class Choice:
+    """Says how many sentences to quote and when to keep a draft, by what agrees best with lessons."""
 
+    def __init__(self, lessons: Sequence[Lesson]) -> None:
+        self._quoting = [lesson for lesson in lessons if not lesson.refused and not lesson.repeated]
+        self._refining = [
+            (lesson.refine[2], pool, sentence_features(lesson.refine[0], pool), lesson.repeated)
+            for lesson in lessons
+            if lesson.refine is not None
+            for pool in [read_context(f"{lesson.refine[1]}\n\n{lesson.refine[2]}")]
+        ]
+        self._known: dict[tuple[int, tuple[int, ...]], float] = {}
 
-def _agreement(reader: Reader, lessons: Sequence[Lesson]) -> float:
-    total = 0.0
-    for lesson in lessons:
+    def fit(self, reader: Reader) -> Reader:
+        """Return a reader with the same weights that chooses as the lessons do."""
+        candidates = [replace(reader, margin=margin, most=most) for most in _MOST for margin in _MARGINS]
+        best = max(candidates, key=self._agreement) if self._quoting else reader
+        if not self._refining:
+            return best
+        refining = [(best.gain(draft, pool, rows), repeated) for draft, pool, rows, repeated in self._refining]
+        keep = max(_KEEPS, key=lambda limit: sum((gain <= limit) == repeated for gain, repeated in refining))
+        return replace(best, keep=keep)
+
+    def _agreement(self, reader: Reader) -> float:
+        total = 0.0  # not sum(): it adds in another way from Python 3.12 on
+        for place, lesson in enumerate(self._quoting):
+            total += self._agree(place, tuple(reader.choose(lesson.rows)))
+        return total
+
+    def _agree(self, place: int, chosen: tuple[int, ...]) -> float:
+        """Compare one quotation with the answer; the same ones come up again and again."""
+        known = self._known.get((place, chosen))
+        if known is not None:
+            return known
+        lesson = self._quoting[place]
         said: Counter[str] = Counter()
-        for index in reader.choose(lesson.rows):
+        for index in chosen:
             said.update(lesson.context.counts[index])
-        total += token_f1(said, lesson.answer)
-    return total
+        return self._known.setdefault((place, chosen), token_f1(said, lesson.answer))
 
 
 _RATE = 0.8
 _MOST = (1, 2, 3, 4)
 _MARGINS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 _KEEPS = (0.0, 0.5, 1.0, 2.0, 4.0, 1000.0)
+_EPOCHS_KEPT = 3

@@ -1,0 +1,130 @@
+"""How cassettes are recorded, what they say of themselves, and what is compared and scrubbed in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from vcr.serializers import yamlserializer
+
+CASSETTES = Path(os.environ.get("FT_RAG_CASSETTES") or Path(__file__).parents[1] / "cassettes")
+"""The variable points the tests at a copy, so that a cassette can be taken away from it."""
+OFFLINE_PORT = 8321
+"""Fixed while recording, because the address is part of what the run folder keeps."""
+OFFLINE_SOURCE = "the built-in offline backend of llama-index-ft-rag: toy models, not a recording of OpenAI"
+OFFLINE_MODELS = {
+    "teacher": "offline-teacher",
+    "student": "offline-student",
+    "judge": "offline-judge",
+    "embedding": "offline-embedding",
+}
+MATCHED = ["method", "path", "query", "body_without_boundary"]
+
+# Everything else of a request or a reply may name a person, a machine, an organisation, a version or a moment.
+KEPT_HEADERS = re.compile(r"accept|content-type|retry-after(-ms)?|x-ratelimit-.*", re.IGNORECASE)
+ORGANISATION = re.compile(r"\borg-[A-Za-z0-9]+")
+SECRETS = re.compile(
+    r"\bsk-[A-Za-z0-9_-]{6,}|\bBearer |authorization|cookie|user-agent|x-stainless|openai-organization|openai-project"
+    r"|\borg-(?!scrubbed\b)[A-Za-z0-9]|not-recorded",
+    re.IGNORECASE,
+)
+"""What no cassette may hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a cassette was recorded from, or is being recorded from now."""
+
+    recorded_from: str
+    url: str
+    models: Mapping[str, str]
+    """Model names by role."""
+    key: str = field(default="not-recorded", repr=False)
+    """The service's key; stated in no cassette."""
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the offline backend answered."""
+        return self.recorded_from == OFFLINE_SOURCE
+
+    @classmethod
+    def offline(cls, models: Mapping[str, str] | None = None) -> Source:
+        """The offline backend, with its own models or, where a test scripts it, with others."""
+        return cls(
+            recorded_from=OFFLINE_SOURCE, url=f"http://127.0.0.1:{OFFLINE_PORT}/v1", models=models or OFFLINE_MODELS
+        )
+
+    @classmethod
+    def of_cassette(cls, path: str | Path) -> Source:
+        """Read what a cassette says of itself; one that is gone is taken for an offline one."""
+        if not Path(path).is_file():
+            return cls.offline()
+        # The head alone: a whole cassette takes a while to parse.
+        head = Path(path).read_text(encoding="utf-8").partition("interactions:")[0]
+        return cls(**yaml.safe_load(head)["source"])
+
+    @classmethod
+    def from_environment(cls) -> Source:
+        """OpenAI, with the models and the key that the environment names."""
+        names = {role: f"FT_RAG_CASSETTE_{role.upper()}" for role in OFFLINE_MODELS}
+        missing = [name for name in (*names.values(), "OPENAI_API_KEY") if not os.environ.get(name)]
+        if missing:
+            raise pytest.UsageError(f"to record from OpenAI, set {', '.join(missing)}; see cassettes/README.md")
+        return cls(
+            recorded_from="OpenAI",
+            url="https://api.openai.com/v1",
+            models={role: os.environ[name] for role, name in names.items()},
+            key=os.environ["OPENAI_API_KEY"],
+        )
+
+
+class StatingSerializer:
+    """Writes cassettes as YAML that says in its first lines what it was recorded from."""
+
+    def __init__(self, source: Callable[[], Source]) -> None:
+        self._source = source
+
+    def deserialize(self, text: str) -> Any:
+        """Read a cassette."""
+        return yamlserializer.deserialize(text)
+
+    def serialize(self, cassette: Mapping[str, Any]) -> str:
+        """Write a cassette."""
+        source = self._source()
+        stated = {"recorded_from": source.recorded_from, "url": source.url, "models": dict(source.models)}
+        head = yaml.safe_dump({"source": stated}, sort_keys=False, width=120)
+        return head + yamlserializer.serialize(dict(cassette))
+
+
+def without_identity(message: Any) -> Any:
+    """Scrub a request or a reply: only the headers that matter stay, and no organisation is named."""
+    headers = message["headers"] if isinstance(message, dict) else message.headers
+    for name in list(headers):
+        if not KEPT_HEADERS.fullmatch(name):
+            del headers[name]
+    if isinstance(message, dict):
+        body = message["body"]["string"]
+        message["body"]["string"] = re.sub(ORGANISATION.pattern.encode(), b"org-scrubbed", body)
+    return message
+
+
+def same_body(left: Any, right: Any) -> None:
+    """Compare the bodies of two requests: JSON by its value, a form without its boundary, which is random."""
+    assert _comparable(left) == _comparable(right)
+
+
+def _comparable(request: Any) -> Any:
+    body: bytes = request.body or b""
+    kind = request.headers.get("content-type") or ""
+    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
+    if kind.startswith("application/json"):
+        return json.loads(body or b"null")
+    boundary = re.search(r'boundary="?([^";]+)', kind)
+    return body.replace(boundary.group(1).encode(), b"boundary") if boundary else body
