@@ -85,19 +85,17 @@ class _Answer:
 
 def witness(recordings: Path) -> Column:
     """Repeat all recordings of operations that are served."""
+    served = served_operations()
     sources: dict[str, dict[str, str]] = {}
     for exchange in read_recordings(recordings):
         path = urlsplit(exchange.target).path
-        operation = next((name for name in served_operations() if fits(name, exchange.method, path)), None)
+        operation = next((name for name in served if fits(name, exchange.method, path)), None)
         if operation is not None:
             known = sources.setdefault(operation, {})
             for difference in _differences(exchange, _repeat(exchange, operation)):
                 known.setdefault(difference, exchange.source)
     not_recorded = Cell(verdict="skipped", notes=("no recording at hand shows it",))
-    cells = {
-        operation: _judge(sources[operation]) if operation in sources else not_recorded
-        for operation in served_operations()
-    }
+    cells = {name: _judge(sources[name]) if name in sources else not_recorded for name in served}
     for idle in _REASONS.keys() - {difference for known in sources.values() for difference in known}:
         cells[f"explained: {idle}"] = Cell(verdict="RED", notes=("nothing departs like this; remove it",))
     return Column(witness=WITNESS, cells=cells)

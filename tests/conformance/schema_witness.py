@@ -21,7 +21,7 @@ from typing import Any
 
 import schemathesis
 import yaml
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 from schemathesis.core.failures import FailureGroup
 from schemathesis.openapi.checks import JsonSchemaError
@@ -133,7 +133,6 @@ def _ask(operation: schemathesis.APIOperation, name: str) -> _Seen:
 
 
 def _ask_in_one_way(cases: SearchStrategy[schemathesis.Case], prepare: _Prepare, url: str, seen: _Seen) -> None:
-    @seed(0)
     @_SETTINGS
     @given(case=cases)
     def ask(case: schemathesis.Case) -> None:
