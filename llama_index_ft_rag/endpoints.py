@@ -49,7 +49,7 @@ class Endpoint:
     timeout_s: float = 120.0
     """Deadline of one request, in seconds."""
     max_retries: int | None = None
-    """How often a request is sent again when that may help; `None` leaves it to each library, 2 or 3 times."""
+    """How often an LLM, an embedding or the client sends a request again; `None` leaves it to each, 2 or 3 times."""
     key_variable: str = "OPENAI_API_KEY"
     """Environment variable the key came from; kept with a run, so that its model is asked with the same key."""
 

@@ -29,10 +29,12 @@ MATCHED = ["method", "path", "query", "body_without_boundary"]
 
 # Everything else of a request or a reply may name a person, a machine, an organisation, a version or a moment.
 KEPT_HEADERS = re.compile(r"accept|content-type|retry-after(-ms)?|x-ratelimit-.*", re.IGNORECASE)
-ORGANISATION = re.compile(r"\borg-[A-Za-z0-9]+")
+# Their id, and their name in that of a tuned model; the offline backend's own are no secret.
+ORGANISATION_ID = re.compile(rb"\borg-(?!offline\b)[A-Za-z0-9]+")
+ORGANISATION_NAME = re.compile(rb"\b(ft:[^:\s\"]+:)(?!ft-rag:)[^:\s\"]+:")
 SECRETS = re.compile(
     r"\bsk-[A-Za-z0-9_-]{6,}|\bBearer |authorization|cookie|user-agent|x-stainless|openai-organization|openai-project"
-    r"|\borg-(?!scrubbed\b)[A-Za-z0-9]|not-recorded",
+    r"|\borg-(?!(scrubbed|offline)\b)[A-Za-z0-9]|\bft:[^:\s\"]+:(?!(scrubbed|ft-rag):)[^:\s\"]+:|not-recorded",
     re.IGNORECASE,
 )
 """What no cassette may hold."""
@@ -103,16 +105,31 @@ class StatingSerializer:
         return head + yamlserializer.serialize(dict(cassette))
 
 
+def service_to_record() -> str:
+    """Name the service that `make cassettes` records from: `offline`, or `openai`, which costs money."""
+    name = os.environ.get("FT_RAG_CASSETTE_BACKEND") or "offline"
+    if name not in ("offline", "openai"):
+        raise pytest.UsageError(f"BACKEND={name}: cassettes are recorded from 'offline' or 'openai'")
+    return name
+
+
 def without_identity(message: Any) -> Any:
     """Scrub a request or a reply: only the headers that matter stay, and no organisation is named."""
-    headers = message["headers"] if isinstance(message, dict) else message.headers
+    is_reply = isinstance(message, dict)
+    headers = message["headers"] if is_reply else message.headers
     for name in list(headers):
         if not KEPT_HEADERS.fullmatch(name):
             del headers[name]
-    if isinstance(message, dict):
-        body = message["body"]["string"]
-        message["body"]["string"] = re.sub(ORGANISATION.pattern.encode(), b"org-scrubbed", body)
+    if is_reply:
+        message["body"]["string"] = _without_organisation(message["body"]["string"])
+    else:
+        message.uri = _without_organisation(message.uri.encode()).decode()
+        message.body = _without_organisation(message.body or b"")
     return message
+
+
+def _without_organisation(text: bytes) -> bytes:
+    return ORGANISATION_NAME.sub(rb"\1scrubbed:", ORGANISATION_ID.sub(b"org-scrubbed", text))
 
 
 def same_body(left: Any, right: Any) -> None:

@@ -1,9 +1,16 @@
 """What every test module shares: how cassettes are recorded and replayed, and the table of conformance."""
 
-import os
-
 import pytest
-from cassette_files import CASSETTES, MATCHED, OFFLINE_PORT, Source, StatingSerializer, same_body, without_identity
+from cassette_files import (
+    CASSETTES,
+    MATCHED,
+    OFFLINE_PORT,
+    Source,
+    StatingSerializer,
+    same_body,
+    service_to_record,
+    without_identity,
+)
 from conformance.table import columns_of, render
 
 from llama_index_ft_rag.offline import OfflineBackend, serve
@@ -21,6 +28,16 @@ def pytest_configure(config):
         "offline_service(models=..., **settings): how the offline backend is set up while this test is recorded;"
         " such a test is recorded from no other service.",
     )
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave tests alone whose cassette only the offline backend can give, when another service is recorded."""
+    if config.getoption("--record-mode") in (None, "none") or service_to_record() == "offline":
+        return
+    # Here and not in the fixture: by then the old cassette would be gone.
+    scripted = [item for item in items if item.get_closest_marker("offline_service")]
+    config.hook.pytest_deselected(items=scripted)
+    items[:] = [item for item in items if item not in scripted]
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -63,13 +80,11 @@ def service(request, record_mode, vcr_cassette_dir, default_cassette_name, tmp_p
     if record_mode == "none":
         yield Source.of_cassette(f"{vcr_cassette_dir}/{default_cassette_name}.yaml")
         return
-    offline = os.environ.get("FT_RAG_CASSETTE_BACKEND", "offline") == "offline"
-    if marker and not offline:
-        pytest.skip("recorded from the offline backend only: it shows a service that cannot be had on demand")
-    source = request.config.stash[_source] = Source.offline(models) if offline else Source.from_environment()
-    if not offline:
-        yield source
+    if service_to_record() == "openai":
+        request.config.stash[_source] = Source.from_environment()
+        yield request.config.stash[_source]
         return
+    source = request.config.stash[_source] = Source.offline(models)
     state = tmp_path_factory.mktemp("service")
     with OfflineBackend(state, clock=lambda: 1_760_000_000.0, **settings) as backend, serve(backend, port=OFFLINE_PORT):
         yield source

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cassette_files import CASSETTES, OFFLINE_SOURCE, SECRETS
+from cassette_files import CASSETTES, KEPT_HEADERS, OFFLINE_SOURCE, SECRETS, without_identity
+from vcr.request import Request
 from vcr.serializers import yamlserializer
 
 TESTS = Path(__file__).parent
@@ -68,22 +69,64 @@ def test_a_cassette_keeps_few_headers(path):
     """Only the headers that decide how a message is read are kept."""
     interactions = yamlserializer.deserialize(path.read_text(encoding="utf-8"))["interactions"]
     kept = {
-        name.lower()
+        name
         for interaction in interactions
         for side in ("request", "response")
         for name in interaction[side]["headers"]
     }
 
     assert interactions
-    assert kept <= {"accept", "content-type", "retry-after", "retry-after-ms"}
+    assert [name for name in kept if not KEPT_HEADERS.fullmatch(name)] == []
 
 
 def test_the_search_for_secrets_finds_them():
     """What the search looks for is found where it stands."""
     leaks = ["sk-abcdef123", "Bearer x", "Set-Cookie: a", "org-AbC123", "openai-organization", "x-stainless-os"]
+    leaks.append("ft:gpt-4.1-mini:my-team:suffix:id")
 
     assert [leak for leak in leaks if not SECRETS.search(leak)] == []
-    assert SECRETS.search("organization_id: org-scrubbed, organised, risk-averse") is None
+    assert SECRETS.search("org-scrubbed, organised, risk-averse, ft:gpt-4.1:scrubbed::id, ft:a:ft-rag::id") is None
+
+
+def test_organisations_are_scrubbed_in_both_directions():
+    """An organisation's id and its name in a tuned model's name are replaced in address, request and reply."""
+    tuned = "ft:gpt-4.1-mini:my-team:suffix:id"
+    address = f"https://api.openai.com/v1/models/{tuned}"
+    sent = Request("POST", address, f'{{"model": "{tuned}"}}', {"Authorization": "Bearer k", "Accept": "a"})
+    reply = {"headers": {"openai-organization": ["x"]}, "body": {"string": b'{"organization_id": "org-AbC123"}'}}
+    request, response = without_identity(sent), without_identity(reply)
+
+    assert request.uri == "https://api.openai.com/v1/models/ft:gpt-4.1-mini:scrubbed:suffix:id"
+    assert request.body == b'{"model": "ft:gpt-4.1-mini:scrubbed:suffix:id"}'
+    assert dict(request.headers) == {"Accept": "a"}
+    assert response == {"headers": {}, "body": {"string": b'{"organization_id": "org-scrubbed"}'}}
+
+
+def test_recording_from_openai_leaves_scripted_cassettes_alone():
+    """Only what the real service can be asked for is chosen to be recorded; a misspelt service is an error."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-q",
+        "--record-mode=rewrite",
+        "-p",
+        "no:cacheprovider",
+    ]
+
+    def collect(backend):
+        environment = {**os.environ, "FT_RAG_CASSETTE_BACKEND": backend}
+        arguments = [*command, "tests/test_replayed_jobs.py"]
+        return subprocess.run(
+            arguments, cwd=TESTS.parent, env=environment, capture_output=True, text=True, timeout=100, check=False
+        )
+
+    chosen, misspelt = collect("openai").stdout, collect("opneai").stderr
+
+    assert "test_a_preference_job" in chosen
+    assert "test_an_organisation_that_may_not_train" not in chosen
+    assert "BACKEND=opneai: cassettes are recorded from 'offline' or 'openai'" in misspelt
 
 
 def test_without_a_cassette_exactly_its_test_fails(tmp_path):

@@ -53,7 +53,7 @@ def test_client_and_embedding_talk_to_the_same_service():
     assert (embedding.api_base, embedding.model_name) == ("http://127.0.0.1:1/v1", "nomic-embed-text")
 
 
-def test_one_number_says_how_often_anything_is_tried_again():
+def test_one_number_says_how_often_a_request_is_sent_again():
     """A test or a batch that must not wait says 0 once, for LLMs, embeddings and the client."""
     endpoint = Endpoint(base_url="http://127.0.0.1:1/v1", api_key="secret-key", max_retries=0)
     made = endpoint.llm("gpt-4o-mini"), endpoint.llm("qwen3:8b"), endpoint.embedding("e"), endpoint.client()

@@ -1,30 +1,22 @@
-"""Chat in all its forms, and embeddings, replayed from cassettes: no service, no network, no key."""
+"""Chat in all its forms, and embeddings, through the package's own parts, replayed from cassettes.
 
-import base64
-import struct
+The recorder listens where an answer comes, so that what it keeps is held against what went over the wire.
+"""
+
+import json
 
 import openai
 import pytest
-from llama_index.core.llms import ChatMessage
+from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.tools import FunctionTool
 from pydantic import BaseModel
 
-from llama_index_ft_rag import Endpoint
+from llama_index_ft_rag import Endpoint, OpenAIFineTuningHandler
 from llama_index_ft_rag.offline import ChatReply, ChatRequest, ScriptedResponder, ToolCall
 
 QUESTION = "Context: The mill opened in 1968. Query: When did the mill open?"
-MESSAGES = [{"role": "user", "content": QUESTION}]
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "weather",
-        "description": "Weather in a town.",
-        "parameters": {"type": "object", "properties": {"town": {"type": "string"}}, "required": ["town"]},
-    },
-}
-PIXEL = (
-    "data:image/png;base64,"
-    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-)
+MESSAGES = [ChatMessage(role="user", content=QUESTION)]
+PIXEL = b"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
 
 
 class Opening(BaseModel):
@@ -34,14 +26,14 @@ class Opening(BaseModel):
 
 
 def as_a_model_would(request: ChatRequest) -> ChatReply:
-    """Call the tool, tell what it said, read the year, or see the picture."""
-    last = request.messages[-1]
-    if last["role"] == "tool":
+    """Call the tool, tell what it said, fill in the form, or see the picture."""
+    if request.messages[-1]["role"] == "tool":
         return ChatReply(content="It rains in Oslo.")
-    if request.parameters.get("tools"):
+    tools = [tool["function"]["name"] for tool in request.parameters.get("tools") or []]
+    if "weather" in tools:
         return ChatReply(tool_calls=[ToolCall(name="weather", arguments={"town": "Oslo"})])
-    if request.parameters.get("response_format"):
-        return ChatReply(content='{"year": 1968}')
+    if "Opening" in tools:
+        return ChatReply(tool_calls=[ToolCall(name="Opening", arguments={"year": 1968})])
     return ChatReply(content="One dot.")
 
 
@@ -50,177 +42,158 @@ scripted = pytest.mark.offline_service(
 )
 
 
-def make_client(service) -> openai.OpenAI:
-    """A client that asks once."""
-    return openai.OpenAI(base_url=service.url, api_key=service.key, max_retries=0)
+def weather(town: str) -> str:
+    """Tell the weather in a town."""
+    return f"rain in {town}"
 
 
-def make_async_client(service) -> openai.AsyncOpenAI:
-    """The same, asynchronous."""
-    return openai.AsyncOpenAI(base_url=service.url, api_key=service.key, max_retries=0)
-
-
-def make_endpoint(service) -> Endpoint:
-    """The service as our package's other parts see it, asked once."""
+@pytest.fixture
+def endpoint(service):
+    """The service as the package's parts see it; each request is sent once."""
     return Endpoint(base_url=service.url, api_key=service.key, max_retries=0)
 
 
-def make_llm(service):
-    """The teacher as a LlamaIndex LLM."""
-    return make_endpoint(service).llm(service.models["teacher"])
+@pytest.fixture
+def llm(endpoint, service):
+    """The teacher."""
+    return endpoint.llm(service.models["teacher"])
+
+
+@pytest.fixture
+def scripted_llm(endpoint, service):
+    """A model that calls tools."""
+    return endpoint.llm(service.models["teacher"], is_function_calling_model=True)
+
+
+@pytest.fixture
+def handler():
+    """A recorder that listens."""
+    attached = OpenAIFineTuningHandler()
+    attached.attach()
+    yield attached
+    attached.detach()
+
+
+def recorded(handler) -> list[list[dict]]:
+    """The messages of all calls that were kept."""
+    return [example.messages for example in handler.examples(kinds=None)]
+
+
+def exchange(answer: str) -> list[dict]:
+    """The question about the mill, and an answer."""
+    return [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": answer}]
 
 
 @pytest.mark.vcr
-def test_a_plain_completion(service):
-    """The answer comes with its usage."""
-    reply = make_client(service).chat.completions.create(model=service.models["teacher"], messages=MESSAGES)
+def test_complete_and_chat(llm, handler):
+    """Both give the model's words, and both are recorded with them."""
+    completed, chatted = llm.complete(QUESTION).text, llm.chat(MESSAGES).message.content
 
-    assert "1968" in reply.choices[0].message.content
-    assert reply.usage.total_tokens == reply.usage.prompt_tokens + reply.usage.completion_tokens
-
-
-@pytest.mark.vcr
-async def test_an_async_completion(service):
-    """The asynchronous client gets the same."""
-    reply = await make_async_client(service).chat.completions.create(model=service.models["teacher"], messages=MESSAGES)
-
-    assert "1968" in reply.choices[0].message.content
+    assert "1968" in completed
+    assert recorded(handler) == [exchange(completed), exchange(chatted)]
 
 
 @pytest.mark.vcr
-def test_a_stream(service):
-    """Pieces add up to the answer, and the usage comes last."""
-    stream = make_client(service).chat.completions.create(
-        model=service.models["teacher"], messages=MESSAGES, stream=True, stream_options={"include_usage": True}
-    )
-    chunks = list(stream)
+async def test_complete_and_chat_in_async_code(llm, handler):
+    """The asynchronous calls do the same."""
+    completed, chatted = (await llm.acomplete(QUESTION)).text, (await llm.achat(MESSAGES)).message.content
 
-    assert "1968" in "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices)
-    assert chunks[-1].usage.completion_tokens > 0
+    assert "1968" in completed
+    assert recorded(handler) == [exchange(completed), exchange(chatted)]
 
 
 @pytest.mark.vcr
-async def test_an_async_stream(service):
-    """The asynchronous stream gives the same pieces."""
-    stream = await make_async_client(service).chat.completions.create(
-        model=service.models["teacher"], messages=MESSAGES, stream=True
-    )
-    pieces = [chunk.choices[0].delta.content or "" async for chunk in stream]
+def test_streams(llm, handler):
+    """The pieces of a stream add up to the answer that is recorded."""
+    completed = "".join(piece.delta or "" for piece in llm.stream_complete(QUESTION))
+    chatted = "".join(piece.delta or "" for piece in llm.stream_chat(MESSAGES))
 
-    assert "1968" in "".join(pieces)
-
-
-@pytest.mark.vcr
-def test_several_choices(service):
-    """`n` answers come in one reply."""
-    reply = make_client(service).chat.completions.create(model=service.models["teacher"], messages=MESSAGES, n=2)
-
-    assert [choice.index for choice in reply.choices] == [0, 1]
+    assert "1968" in completed
+    assert recorded(handler) == [exchange(completed), exchange(chatted)]
 
 
 @pytest.mark.vcr
-@scripted
-def test_a_tool_call_and_its_follow_up(service):
-    """The model calls the tool, is told the result, and answers."""
-    create = make_client(service).chat.completions.create
-    asked = [{"role": "user", "content": "What is the weather in Oslo?"}]
-    first = create(model=service.models["teacher"], messages=asked, tools=[WEATHER])
-    call = first.choices[0].message.tool_calls[0]
-    told = {"role": "tool", "tool_call_id": call.id, "content": "rain"}
-    turn = {"role": "assistant", "tool_calls": [call.model_dump()]}
-    second = create(model=service.models["teacher"], messages=[*asked, turn, told], tools=[WEATHER])
+async def test_async_streams(llm, handler):
+    """The asynchronous streams do the same."""
+    completed = "".join([piece.delta or "" async for piece in await llm.astream_complete(QUESTION)])
+    chatted = "".join([piece.delta or "" async for piece in await llm.astream_chat(MESSAGES)])
 
-    assert (first.choices[0].finish_reason, call.function.name) == ("tool_calls", "weather")
-    assert second.choices[0].message.content == "It rains in Oslo."
+    assert "1968" in completed
+    assert recorded(handler) == [exchange(completed), exchange(chatted)]
 
 
 @pytest.mark.vcr
-@scripted
-def test_a_streamed_tool_call(service):
-    """The pieces of a call's arguments add up to JSON."""
-    asked = [{"role": "user", "content": "What is the weather in Oslo?"}]
-    stream = make_client(service).chat.completions.create(
-        model=service.models["teacher"], messages=asked, tools=[WEATHER], stream=True
-    )
-    deltas = [chunk.choices[0].delta for chunk in stream]
-    calls = [call for delta in deltas for call in delta.tool_calls or []]
+def test_a_stream_that_is_left(llm, handler):
+    """Who stops reading gets what was read; the recorder keeps nothing of it."""
+    stream = llm.stream_chat(MESSAGES)
+    next(stream)
+    stream.close()
 
-    assert calls[0].function.name == "weather"
-    assert "".join(call.function.arguments or "" for call in calls) == '{"town": "Oslo"}'
+    assert recorded(handler) == []
 
 
 @pytest.mark.vcr
 @scripted
-def test_a_structured_answer(service):
+def test_a_tool_call_and_its_answer(scripted_llm, handler):
+    """The tool is called with the model's arguments, and the call is recorded with them."""
+    tool = FunctionTool.from_defaults(fn=weather)
+    answer = scripted_llm.predict_and_call([tool], "What is the weather in Oslo?")
+    [messages] = recorded(handler)
+
+    assert str(answer) == "rain in Oslo"
+    [call] = messages[-1]["tool_calls"]
+    assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("weather", {"town": "Oslo"})
+
+
+@pytest.mark.vcr
+@scripted
+def test_a_streamed_tool_call(scripted_llm, handler):
+    """A call that comes in pieces is whole in the end, and in the record."""
+    tool = FunctionTool.from_defaults(fn=weather)
+    *_, last = scripted_llm.stream_chat_with_tools([tool], "What is the weather in Oslo?")
+    [call] = scripted_llm.get_tool_calls_from_response(last)
+    [messages] = recorded(handler)
+
+    assert (call.tool_name, call.tool_kwargs) == ("weather", {"town": "Oslo"})
+    assert messages[-1]["tool_calls"][0]["function"]["name"] == "weather"
+
+
+@pytest.mark.vcr
+@scripted
+def test_a_structured_answer(scripted_llm):
     """A schema goes in, an object comes out."""
-    reply = make_client(service).chat.completions.parse(
-        model=service.models["teacher"], messages=MESSAGES, response_format=Opening
-    )
+    reply = scripted_llm.as_structured_llm(Opening).complete(QUESTION)
 
-    assert reply.choices[0].message.parsed == Opening(year=1968)
+    assert reply.raw == Opening(year=1968)
 
 
 @pytest.mark.vcr
 @scripted
-def test_a_question_about_a_picture(service):
-    """An image part goes to the model beside the text."""
-    parts = [{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
-    reply = make_client(service).chat.completions.create(
-        model=service.models["teacher"], messages=[{"role": "user", "content": parts}]
-    )
+def test_a_question_about_a_picture(scripted_llm, handler):
+    """An image goes to the model beside the text, and into the record as it went."""
+    blocks = [TextBlock(text="What is this?"), ImageBlock(image=PIXEL, image_mimetype="image/png")]
+    reply = scripted_llm.chat([ChatMessage(role="user", blocks=blocks)])
+    [messages] = recorded(handler)
 
-    assert reply.choices[0].message.content == "One dot."
+    assert reply.message.content == "One dot."
+    assert [part["type"] for part in messages[0]["content"]] == ["text", "image_url"]
 
 
 @pytest.mark.vcr
-def test_a_model_that_does_not_exist(service):
-    """The service's own error reaches the caller."""
+def test_a_model_that_does_not_exist(endpoint, handler):
+    """The service's own error reaches the caller, and is no example."""
     with pytest.raises(openai.NotFoundError) as caught:
-        make_client(service).chat.completions.create(model="no-such-model", messages=MESSAGES)
+        endpoint.llm("no-such-model").complete(QUESTION)
 
     assert caught.value.code == "model_not_found"
+    assert recorded(handler) == []
 
 
 @pytest.mark.vcr
-def test_a_llama_index_llm(service):
-    """`complete` and `chat` of a LlamaIndex LLM give the model's words."""
-    llm = make_llm(service)
-
-    assert "1968" in llm.complete(QUESTION).text
-    assert "1968" in llm.chat([ChatMessage(role="user", content=QUESTION)]).message.content
-
-
-@pytest.mark.vcr
-async def test_a_llama_index_llm_in_async_code(service):
-    """`acomplete`, `achat` and both streams do too."""
-    llm = make_llm(service)
-    messages = [ChatMessage(role="user", content=QUESTION)]
-    completed = [piece.delta async for piece in await llm.astream_complete(QUESTION)]
-    chatted = [piece.delta async for piece in await llm.astream_chat(messages)]
-
-    assert "1968" in (await llm.acomplete(QUESTION)).text
-    assert "1968" in (await llm.achat(messages)).message.content
-    assert all("1968" in "".join(piece or "" for piece in pieces) for pieces in (completed, chatted))
-
-
-@pytest.mark.vcr
-def test_embeddings_in_both_encodings(service):
-    """Numbers and base64 say the same."""
-    create = make_client(service).embeddings.create
-    texts = ["The mill opened in 1968.", "The harbour has 14 docks."]
-    plain = create(model=service.models["embedding"], input=texts, encoding_format="float")
-    packed = create(model=service.models["embedding"], input=texts, encoding_format="base64")
-
-    for one, other in zip(plain.data, packed.data, strict=True):
-        raw = base64.b64decode(other.embedding)
-        assert struct.unpack(f"<{len(raw) // 4}f", raw) == pytest.approx(one.embedding, abs=1e-3)
-
-
-@pytest.mark.vcr
-async def test_a_llama_index_embedding(service):
-    """Queries and texts are embedded, in async code too."""
-    embedding = make_endpoint(service).embedding(service.models["embedding"])
-    text = embedding.get_text_embedding("The mill opened in 1968.")
+async def test_embeddings(endpoint, service):
+    """Texts and queries are embedded, in async code too, near what they are about."""
+    embedding = endpoint.embedding(service.models["embedding"])
+    mill, harbour = embedding.get_text_embedding_batch(["The mill opened in 1968.", "The harbour has 14 docks."])
     query = await embedding.aget_query_embedding("When did the mill open?")
 
-    assert len(text) == len(query) > 0
+    assert embedding.similarity(query, mill) > embedding.similarity(query, harbour)

@@ -1,6 +1,7 @@
 """The life of fine-tuning jobs, replayed from cassettes: no service, no network, no key."""
 
 import json
+import time
 from pathlib import Path
 
 import openai
@@ -97,7 +98,10 @@ def test_a_preference_job(service, record_mode):
     )
 
     client.files.wait_for_processing(uploaded.id, poll_interval=pause(service, record_mode))
-    while job.status not in ("succeeded", "failed", "cancelled"):
+    for _ in range(500):
+        if job.status in ("succeeded", "failed", "cancelled"):
+            break
+        time.sleep(pause(service, record_mode))
         job = client.fine_tuning.jobs.retrieve(job.id)
     checkpoints = list(client.fine_tuning.jobs.checkpoints.list(job.id))
     answer = client.chat.completions.create(model=job.fine_tuned_model, messages=ask(40))

@@ -6,6 +6,7 @@ customers meet them; what goes wrong for a moment is a fault instead. Knows noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -50,23 +51,36 @@ class ServiceConditions:
     """Words by moderation category, as `{"hate": ["foul"]}`: a training file that holds one fails its job."""
 
     def __post_init__(self) -> None:
-        for name in ("max_active_jobs", "requests_per_minute", "tokens_per_minute", "quota_tokens", "max_file_bytes"):
-            value = getattr(self, name)
-            if value is not None and value < 0:
-                raise ConfigurationError(f"ServiceConditions({name}={value}): cannot be below 0")
-        for category, words in self.flagged_words.items():
-            if isinstance(words, str):
-                raise ConfigurationError(
-                    f"ServiceConditions(flagged_words={{{category!r}: {words!r}}}): not a list of words; "
-                    f"write it as [{words!r}]"
-                )
         if self.training not in get_args(Training):
-            allowed = ", ".join(get_args(Training))
-            raise ConfigurationError(f"ServiceConditions(training={self.training!r}): pass one of {allowed}")
-        for model, day in self.shutdown_dates.items():
-            try:
-                date.fromisoformat(day)
-            except ValueError as exc:
-                raise ConfigurationError(
-                    f"ServiceConditions(shutdown_dates={{{model!r}: {day!r}}}): not a date; write it as '2026-10-23'"
-                ) from exc
+            raise _refused("training", self.training, f"pass one of {', '.join(get_args(Training))}")
+        for name in ("max_active_jobs", "requests_per_minute", "tokens_per_minute", "quota_tokens"):
+            value = getattr(self, name)
+            if value is not None and not _is_count(value):
+                raise _refused(name, value, "pass a whole number from 0, or None for no limit")
+        if not _is_count(self.max_file_bytes):
+            raise _refused("max_file_bytes", self.max_file_bytes, "pass a whole number of bytes")
+        for day in self.shutdown_dates.values():
+            if not _is_date(day):
+                raise _refused("shutdown_dates", dict(self.shutdown_dates), "write a date as '2026-10-23'")
+        for words in self.flagged_words.values():
+            if isinstance(words, str):
+                raise _refused("flagged_words", dict(self.flagged_words), f"write a list of words as [{words!r}]")
+
+
+def _refused(name: str, value: object, cure: str) -> ConfigurationError:
+    return ConfigurationError(f"ServiceConditions({name}={value!r}): {cure}")
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_date(value: object) -> bool:
+    # Not fromisoformat alone: which other spellings it takes depends on the version of Python.
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return False
+    try:
+        date.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
