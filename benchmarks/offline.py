@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -37,6 +38,33 @@ BODIES = {
 LEAST_PER_SECOND = 500
 MOST_GROWTH_MB = 32
 PEERS = "peer: the standard library's server with a constant answer; in process: the openai client with one"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How a server did under many requests at once."""
+
+    per_second: float
+    """Requests."""
+    cpu_s: float
+    """The server's processor seconds per request."""
+
+    @classmethod
+    def median(cls, rounds: Sequence[Load]) -> Load:
+        """Return the median of each figure."""
+        return cls(
+            per_second=statistics.median(load.per_second for load in rounds),
+            cpu_s=statistics.median(load.cpu_s for load in rounds),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upload:
+    """What an upload took."""
+
+    seconds: float
+    growth_mb: float
+    """By how much it raised the peak memory of who received it."""
 
 
 class Server:
@@ -60,7 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="ft-rag-benchmark-") as name:
         upload = _write_upload(Path(name) / "large.jsonl", options.upload_mb)
         with _serving("serve-ours") as ours, _serving("serve-peer") as peer:
-            rows = [*_loopback(ours, peer, options), *_loopback_upload(ours, peer, upload)]
+            rows = _loopback(ours, peer, options)
+            rows += _upload_rows(upload, "loopback", _upload(ours, upload), _upload(peer, upload))
         rows += _in_process(upload, options)
     return show(rows, as_json=options.json, note=PEERS)
 
@@ -79,27 +108,27 @@ def _loopback(ours: Server, peer: Server, options: argparse.Namespace) -> list[R
     rows = []
     for name, (path, body) in BODIES.items():
         # In turn, so that what else the machine does slows both.
-        rounds = [(_load(ours, path, body, options), _load(peer, path, body, options)) for _ in range(options.rounds)]
-        rate, peer_rate, cpu, peer_cpu = (
-            statistics.median(pair[side][index] for pair in rounds) for index in (0, 1) for side in (0, 1)
-        )
+        rounds: dict[Server, list[Load]] = {ours: [], peer: []}
+        for server in [ours, peer] * options.rounds:
+            rounds[server].append(_load(server, path, body, options))
+        mine, peers = Load.median(rounds[ours]), Load.median(rounds[peer])
         wanted = LEAST_PER_SECOND if name == "chat" else None
         rows += [
             _row(
                 f"{name} per second, loopback, {options.clients} clients",
-                rate,
-                peer_rate,
+                mine.per_second,
+                peers.per_second,
                 unit="1/s",
                 aim=f">= {wanted}" if wanted else "-",
-                met=rate >= wanted if wanted else None,
+                met=mine.per_second >= wanted if wanted else None,
             ),
-            _row(f"{name}: server's CPU per request, loopback", cpu * 1000, peer_cpu * 1000, unit="ms"),
+            _row(f"{name}: server's CPU per request, loopback", mine.cpu_s * 1000, peers.cpu_s * 1000, unit="ms"),
         ]
     return rows
 
 
-def _load(server: Server, path: str, body: Any, options: argparse.Namespace) -> tuple[float, float]:
-    """Return requests per second and the server's processor seconds per request."""
+def _load(server: Server, path: str, body: Any, options: argparse.Namespace) -> Load:
+    """Send requests over many connections at once."""
     share = max(1, options.requests // options.clients)
     data = json.dumps(body).encode()
     failures: list[Exception] = []
@@ -128,46 +157,45 @@ def _load(server: Server, path: str, body: Any, options: argparse.Namespace) -> 
     if failures:
         sys.exit(f"{path}: {len(failures)} of {options.clients} clients failed, the first with {failures[0]!r}")
     done = share * options.clients
-    return done / seconds, (server.used()["cpu_s"] - before) / done
+    return Load(per_second=done / seconds, cpu_s=(server.used()["cpu_s"] - before) / done)
 
 
-def _loopback_upload(ours: Server, peer: Server, upload: Path) -> list[Row]:
-    seconds, growth = [], []
-    for server in (ours, peer):
-        before = server.used()["peak_mb"]
-        started = time.perf_counter()
-        with openai.OpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
-            client.files.create(file=upload, purpose="fine-tune")
-        seconds.append(time.perf_counter() - started)
-        growth.append(server.used()["peak_mb"] - before)
-    return _upload_rows(upload, "loopback", seconds, growth)
+def _upload(server: Server, upload: Path) -> Upload:
+    before = server.used()["peak_mb"]
+    started = time.perf_counter()
+    with openai.OpenAI(base_url=server.url, api_key="k", max_retries=0) as client:
+        client.files.create(file=upload, purpose="fine-tune")
+    return Upload(seconds=time.perf_counter() - started, growth_mb=server.used()["peak_mb"] - before)
 
 
 def _in_process(upload: Path, options: argparse.Namespace) -> list[Row]:
-    arguments = (str(max(1, options.requests // 10)), str(upload))
-    rounds = [(_call("call-ours", *arguments), _call("call-peer", *arguments)) for _ in range(options.rounds)]
+    rounds: dict[str, list[dict[str, float]]] = {"call-ours": [], "call-peer": []}
+    for kind in [*rounds] * options.rounds:
+        rounds[kind].append(_call(kind, str(max(1, options.requests // 10)), str(upload)))
+    mine, peers = _medians(rounds["call-ours"]), _medians(rounds["call-peer"])
+    rows = [
+        _row(f"{name}: CPU per request with its client, in process", mine[name] * 1000, peers[name] * 1000, unit="ms")
+        for name in BODIES
+    ]
+    uploads = (Upload(seconds=side["upload"], growth_mb=side["growth_mb"]) for side in (mine, peers))
+    return [*rows, *_upload_rows(upload, "in process", *uploads)]
 
-    def median(what: str) -> list[float]:
-        return [statistics.median(pair[side][what] for pair in rounds) for side in (0, 1)]
 
-    rows = []
-    for name in BODIES:
-        mine, peers = median(name)
-        rows.append(_row(f"{name}: CPU per request with its client, in process", mine * 1000, peers * 1000, unit="ms"))
-    return [*rows, *_upload_rows(upload, "in process", median("upload"), median("growth_mb"))]
+def _medians(rounds: Sequence[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
 
 
-def _upload_rows(upload: Path, door: str, seconds: Sequence[float], growth: Sequence[float]) -> list[Row]:
+def _upload_rows(upload: Path, door: str, mine: Upload, peers: Upload) -> list[Row]:
     size = upload.stat().st_size / MB
     return [
-        _row(f"upload of {size:.0f} MB, {door}", seconds[0], seconds[1], unit="s"),
+        _row(f"upload of {size:.0f} MB, {door}", mine.seconds, peers.seconds, unit="s"),
         _row(
             f"memory added by the upload of {size:.0f} MB, {door}",
-            growth[0],
-            growth[1],
+            mine.growth_mb,
+            peers.growth_mb,
             unit="MB",
             aim=f"< {MOST_GROWTH_MB}",
-            met=growth[0] < MOST_GROWTH_MB,
+            met=mine.growth_mb < MOST_GROWTH_MB,
             with_ratio=False,
         ),
     ]

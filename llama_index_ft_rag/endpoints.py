@@ -93,7 +93,7 @@ class Endpoint:
         settings = {"temperature": 0.0, "timeout": self.timeout_s, **self._retries(), **settings}
         settings.update(api_base=self.base_url, api_key=self.api_key, **self._doors())
         # OpenAI() has a fixed window per name and swallows context_window without a word (llms-openai 0.8).
-        if not self.is_offline and "context_window" not in settings and _is_known_to_llama_index(model):
+        if "context_window" not in settings and _is_known_to_llama_index(model):
             return OpenAI(model=model, **settings)
         like = {
             "is_chat_model": True,

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import tiktoken
-from tiktoken.registry import ENCODINGS
+if TYPE_CHECKING:
+    import tiktoken
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,10 @@ def _next_cut(text: str, start: int) -> tuple[int, bool]:
 @lru_cache(maxsize=8)
 def _encoder(name: str) -> tiktoken.Encoding | None:
     with _lock:
+        # Here, because what only looks a model up, as the offline backend does, needs no tokenizer.
+        import tiktoken
+        from tiktoken.registry import ENCODINGS
+
         if name in ENCODINGS:
             return tiktoken.get_encoding(name)
         folder = _folder_with_table(name)

@@ -25,7 +25,7 @@ OFFLINE_MODELS = {
     "judge": "offline-judge",
     "embedding": "offline-embedding",
 }
-MATCHED = ["method", "path", "query", "body_without_boundary"]
+MATCHED = ["method", "path", "query", "body_by_value"]
 
 # Everything else of a request or a reply may name a person, a machine, an organisation, a version or a moment.
 KEPT_HEADERS = re.compile(r"accept|content-type|retry-after(-ms)?|x-ratelimit-.*", re.IGNORECASE)
@@ -124,8 +124,24 @@ def without_identity(message: Any) -> Any:
         message["body"]["string"] = _without_organisation(message["body"]["string"])
     else:
         message.uri = _without_organisation(message.uri.encode()).decode()
-        message.body = _without_organisation(message.body or b"")
+        message.body = _without_organisation(_without_boundary(message))
     return message
+
+
+def _without_boundary(request: Any) -> bytes:
+    """The body of a request; that of a form gets a boundary that is the same in every recording."""
+    body: bytes = request.body or b""
+    kind = _content_type(request)
+    boundary = re.search(r'boundary="?([^";]+)', kind)
+    if boundary is None:
+        return body
+    request.headers["Content-Type"] = kind.replace(boundary.group(1), "boundary")
+    return body.replace(boundary.group(1).encode(), b"boundary")
+
+
+def _content_type(request: Any) -> str:
+    kind = request.headers.get("Content-Type") or ""
+    return kind.decode() if isinstance(kind, bytes) else str(kind)
 
 
 def _without_organisation(text: bytes) -> bytes:
@@ -133,15 +149,10 @@ def _without_organisation(text: bytes) -> bytes:
 
 
 def same_body(left: Any, right: Any) -> None:
-    """Compare the bodies of two requests: JSON by its value, a form without its boundary, which is random."""
+    """Compare the bodies of two requests, JSON by its value."""
     assert _comparable(left) == _comparable(right)
 
 
 def _comparable(request: Any) -> Any:
     body: bytes = request.body or b""
-    kind = request.headers.get("content-type") or ""
-    kind = kind.decode() if isinstance(kind, bytes) else str(kind)
-    if kind.startswith("application/json"):
-        return json.loads(body or b"null")
-    boundary = re.search(r'boundary="?([^";]+)', kind)
-    return body.replace(boundary.group(1).encode(), b"boundary") if boundary else body
+    return json.loads(body or b"null") if _content_type(request).startswith("application/json") else body

@@ -22,7 +22,7 @@ def pytest_configure(config):
     """Load our fixtures, and name our marker."""
     # Its entry point is switched off in pyproject.toml: it would be imported before coverage is measured.
     if not config.pluginmanager.has_plugin("ft_rag"):
-        config.pluginmanager.import_plugin("llama_index_ft_rag.testing.pytest_plugin")
+        config.pluginmanager.import_plugin("llama_index_ft_rag.pytest_plugin")
     config.addinivalue_line(
         "markers",
         "offline_service(models=..., **settings): how the offline backend is set up while this test is recorded;"
@@ -49,8 +49,8 @@ def pytest_terminal_summary(terminalreporter):
 
 
 def pytest_recording_configure(config, vcr):
-    """Compare forms without their random boundary, and write into each cassette what it is recorded from."""
-    vcr.register_matcher("body_without_boundary", same_body)
+    """Compare JSON by its value, and write into each cassette what it is recorded from."""
+    vcr.register_matcher("body_by_value", same_body)
     vcr.register_serializer("yaml", StatingSerializer(lambda: config.stash.get(_source, Source.offline())))
 
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from llama_index.core.llms import CompletionResponse, CustomLLM, LLMMetadata
+from pydantic import BaseModel
+
+from llama_index_ft_rag.offline import ChatReply, ChatRequest, ToolCall
+from llama_index_ft_rag.testing import Fault
 
 
 class Saying(CustomLLM):
@@ -24,6 +28,49 @@ class Saying(CustomLLM):
     def stream_complete(self, prompt, formatted=False, **kwargs):
         """Say it at once."""
         yield CompletionResponse(text=self.text, delta=self.text)
+
+
+class Capital(BaseModel):
+    """A structured answer."""
+
+    city: str
+
+
+class Script:
+    """Uses a tool until it has an answer, obeys a schema, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[ChatRequest] = []
+
+    def __call__(self, request: ChatRequest) -> str | ChatReply:
+        self.asked.append(request)
+        if request.messages[-1]["role"] == "tool":
+            return "It is 21 degrees."
+        if "response_format" in request.parameters:
+            return '{"city": "Paris"}'
+        if tools := request.parameters.get("tools"):
+            return ChatReply(tool_calls=[ToolCall(name=tools[0]["function"]["name"], arguments={"city": "Paris"})])
+        return "It is Paris."
+
+
+class Time:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.naps: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        """Move the clock."""
+        self.naps.append(seconds)
+
+    def clock(self) -> float:
+        """The time now."""
+        return sum(self.naps)
+
+
+def named(value: object) -> str:
+    """Show a fault by its name in the list of tests."""
+    return value.name if isinstance(value, Fault) else ""
 
 
 def write_report(path: Path, *, departments: int = 24) -> Path:

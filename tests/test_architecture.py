@@ -19,7 +19,9 @@ ORDER = """
 
     sample tokenizer catalog
 
-    offline.responder offline.protocol offline.tokens offline.state offline.conditions offline.faults offline.metering
+    offline.responder offline.protocol offline.service_errors offline.tokens offline.state offline.conditions
+    offline.faults offline.metering
+    offline.api.fields offline.api.json_lines offline.api.toy_limits offline.api.looks
     offline.api.content_parts offline.api.chat_messages offline.api.models offline.api.forms offline.api.files
     offline.api.job_settings offline.api.job_checks offline.api.job_fates offline.api.training_files
     offline.api.example_lengths offline.api.moderation offline.api.step_metrics offline.api.job_events
@@ -27,18 +29,20 @@ ORDER = """
     offline.api.answers offline.api.chat_body offline.api.chat_tools offline.api.chat_replies
     offline.api.chat offline.api.completions offline.api.embeddings
     offline.api.response_input offline.api.response_settings offline.api.response_events offline.api.responses
-    offline.api.batch_settings offline.api.batch_input offline.api.batch_output offline.api.batches offline.api
+    offline.api.batch_settings offline.api.batch_input offline.api.batch_output offline.api.batch_progress
+    offline.api.batches offline.api
     offline.toys.text offline.toys.prompts
     offline.toys.english_patterns offline.toys.english_clauses offline.toys.english_figures
     offline.toys.questions_english offline.toys.questions_chinese offline.toys.question_writer
-    offline.toys.judge offline.toys.embedding offline.toys.features offline.toys.reader offline.toys.training
-    offline.toys.preference offline.toys.readers offline.toys
+    offline.toys.judge offline.toys.embedding offline.toys.features offline.toys.reader
+    offline.toys.lessons offline.toys.training offline.toys.imitation offline.toys.preference
+    offline.toys.readers offline.toys
     offline.in_process offline.loopback offline.backend offline.clients offline
 
     endpoints examples
 
-    testing.rewriting testing.http_errors testing.connections testing.bodies testing.model_answers testing.lives
-    testing.running testing testing.pytest_plugin
+    testing.rewriting testing.http_errors testing.connections testing.bodies testing.model_answers
+    testing.files_and_jobs testing.running testing pytest_plugin
 
     documents.text documents.html documents.pdf documents.files documents.nodes documents
 

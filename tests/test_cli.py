@@ -577,6 +577,26 @@ def test_the_offline_server_says_how_to_use_it_and_stops_on_ctrl_c(inputs):
     assert (process.returncode, errors) == (0, "stopped\n")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_the_offline_server_takes_its_temporary_folder_along(inputs, tmp_path):
+    """A service manager's stop leaves as little behind as Ctrl-C."""
+    command = [sys.executable, "-m", "llama_index_ft_rag.cli", "serve-offline", "--port", "0"]
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    with subprocess.Popen(
+        command, cwd=inputs, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            process.stdout.readline()
+        before = len(list(temporary.iterdir()))
+        process.terminate()
+        process.communicate(timeout=60)
+
+    assert (before, list(temporary.iterdir()), process.returncode) == (1, [], 0)
+
+
 # ---- validate
 
 

@@ -17,6 +17,7 @@ from typing import NoReturn
 import pytest
 from conformance import recording_witness
 from conformance.client_witness import ALSO_NEEDED, ends_of_the_declared_range, make_calls, witness
+from conformance.explanations import Explanation, Explanations
 from conformance.shapes import courses, differences, shape_of
 from conformance.stage import served_operations
 from conformance.table import PROPERTY, Cell, Column, cell_of, columns_of, render, skipped_column
@@ -138,6 +139,27 @@ def test_columns_come_back_from_the_reports_of_tests() -> None:
     assert columns_of([Report([("other", 1), (PROPERTY, sent)]), Report([]), object()]) == [column]
     assert column.problems(["GET /v1/a", "GET /v1/b"]) == ["GET /v1/a: wrong", "GET /v1/a: worse", "GET /v1/b: no cell"]
     assert column.cells["GET /v1/a"] == Cell(verdict="RED", notes=("wrong", "worse"))
+
+
+def test_an_explanation_holds_for_what_it_says_and_no_more() -> None:
+    """It is of no use elsewhere or otherwise, and what is listed but never seen is red."""
+    explanations = Explanations(
+        [
+            Explanation(
+                reason="r",
+                departures=("no a", "no b"),
+                places=("GET /v1/a", "GET /v1/b"),
+                when=lambda seen: seen == "old",
+            )
+        ]
+    )
+
+    assert explanations.reason("no a", place="GET /v1/a", evidence="old") == "r"
+    assert explanations.reason("no a", place="GET /v1/a", evidence="new") is None
+    assert explanations.reason("no a", place="POST /v1/a", evidence="old") is None
+    assert explanations.reason("no c", place="GET /v1/a", evidence="old") is None
+    idle = Cell(verdict="RED", notes=("nothing needs it; remove it from 'r'",))
+    assert explanations.idle() == {"explained: no b": idle, "explained: GET /v1/b": idle}
 
 
 def test_shapes_differ_by_keys_and_types() -> None:

@@ -20,6 +20,16 @@ def test_a_model_that_llama_index_knows_gets_its_own_class():
     assert (llm.api_base, llm.api_key, llm.temperature) == ("http://127.0.0.1:1/v1", "secret-key", 0.3)
 
 
+def test_a_scripted_backend_has_openai_s_models_as_they_are():
+    """An app that calls tools with a model of OpenAI's is tested with that model, not with one that calls none."""
+    with OfflineBackend(responder=ScriptedResponder(["x"])) as backend:
+        llm = Endpoint.for_offline(backend).llm("gpt-4.1")
+
+        assert type(llm) is OpenAI
+        assert llm.metadata.is_function_calling_model
+        assert llm.complete("?").text == "x"
+
+
 def test_any_other_model_is_asked_as_a_chat_model():
     """Ollama's and vLLM's names work as they are."""
     llm = LOCAL.llm("qwen3:8b")

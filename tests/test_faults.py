@@ -10,6 +10,7 @@ from typing import Any
 
 import openai
 import pytest
+from fakes import named
 
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.testing import (
@@ -95,6 +96,11 @@ def pieces(client: openai.OpenAI, text: str = "hello") -> Iterator[str]:
     for chunk in client.chat.completions.create(model="m", messages=[{"role": "user", "content": text}], stream=True):
         if chunk.choices and chunk.choices[0].delta.content:
             yield chunk.choices[0].delta.content
+
+
+def say(client: openai.OpenAI, text: str, *, streamed: bool) -> str | None:
+    """Ask for a completion in either form and return its whole text."""
+    return "".join(pieces(client, text)) if streamed else ask(client, text)
 
 
 def upload(client: openai.OpenAI) -> Any:
@@ -248,6 +254,33 @@ def test_a_refusal_is_an_answer_like_any_other(ft_rag_backend: RunningBackend) -
     assert "Please sign in" in page
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((rate_limited, {}), "faults.add(rate_limited): not a fault; call it: faults.add(rate_limited(...))"),
+        ((503, {}), "faults.add(503): not a fault; pass one such as server_error()"),
+        (
+            (server_error(), {"where": "text"}),
+            "server_error with where='text': not a function of the request; mentions('text') makes one",
+        ),
+    ],
+    ids=["not called", "a number", "a text"],
+)
+def test_what_is_no_fault_is_refused(ft_rag_backend, arguments, message):
+    """A fault that was not called, or a text where a function belongs, is told when it is added."""
+    fault, settings = arguments
+    with pytest.raises(ConfigurationError) as caught:
+        ft_rag_backend.faults.add(fault, **settings)
+
+    assert str(caught.value) == message
+
+
+def test_a_fault_shows_no_addresses():
+    """Its representation is the same in every process, so that it can name a parametrized test."""
+    assert repr(rate_limited()) == repr(rate_limited())
+    assert "0x" not in repr(change_answer(str.upper)) + repr(missing_key()) + repr(file_not_ready())
+
+
 def test_faults_that_have_not_struck_can_fail_a_test(ft_rag_backend: RunningBackend) -> None:
     """A fault that nothing met would let a test pass for nothing; what still waits is named."""
     ft_rag_backend.faults.add(server_error(), times=2)
@@ -257,8 +290,8 @@ def test_faults_that_have_not_struck_can_fail_a_test(ft_rag_backend: RunningBack
     with pytest.raises(AssertionError) as caught:
         ft_rag_backend.faults.assert_all_struck()
     assert str(caught.value) == (
-        "these faults have not struck as often as they should: [<server_error on *: struck 1 of 2 times>, "
-        "<rate_limited on /v1/chat/completions: struck every time>]"
+        "these faults have not struck as often as they should: [<server_error on *, 2 times: struck 1 times so far>, "
+        "<rate_limited on /v1/chat/completions, every time: struck 0 times so far>]"
     )
 
 
@@ -289,6 +322,29 @@ def test_a_rule_that_could_never_strike_is_refused(
         ft_rag_backend.faults.add(server_error(), **settings)
 
 
+@pytest.mark.parametrize(
+    ("fault", "route", "reach"),
+    [
+        (change_answer("Yes."), "POST /v1/responses", "POST /v1/chat/completions"),
+        (slow_file(), "/v1/models", "GET /v1/files/* or GET /v1/files"),
+        (job_never_ends(), "POST /v1/files", "POST /v1/fine_tuning/jobs"),
+        (file_not_ready(), "POST /v1/files", "POST /v1/fine_tuning/jobs"),
+    ],
+    ids=named,
+)
+def test_a_fault_on_a_route_where_it_can_do_nothing_is_refused(
+    ft_rag_backend: RunningBackend, fault: Fault, route: str, reach: str
+) -> None:
+    """It says where it can strike; on every route it strikes there alone."""
+    with pytest.raises(ConfigurationError) as caught:
+        ft_rag_backend.faults.add(fault, route=route)
+    assert str(caught.value) == f"{fault.name} on {route!r}: it can strike only {reach}; leave the route out"
+
+    rule = ft_rag_backend.faults.add(fault, route="*")
+    ft_rag_backend.client.models.list()
+    assert rule.struck == 0
+
+
 class Backwards(Fault):
     """A user's own fault: the path is answered as if it were another."""
 
@@ -311,6 +367,43 @@ def test_users_write_faults_of_their_own(ft_rag_backend: RunningBackend) -> None
     assert rule.struck == 1
 
 
+class Spy(Fault):
+    """A user's own fault that hands everything on as it is."""
+
+    def strike(self, request: Request, proceed: Any) -> Response:
+        """Pass."""
+        return proceed(request)
+
+
+def test_what_was_handed_on_as_it_was_is_no_strike(ft_rag_backend: RunningBackend) -> None:
+    """Answers, refusals and lost connections alike: the fault waits, and the ones behind it struck."""
+    spy = ft_rag_backend.faults.add(Spy(name="spy"))
+    lost = ft_rag_backend.faults.add(drop_connection(), route=CHAT)
+
+    ft_rag_backend.client.models.list()
+    with pytest.raises(openai.NotFoundError):
+        ft_rag_backend.client.files.retrieve("file-gone")
+    with pytest.raises(openai.APIConnectionError):
+        ask(ft_rag_backend.client)
+
+    assert ft_rag_backend.faults.log == [Strike(fault="drop_connection", method="POST", path=CHAT)]
+    assert (spy.struck, lost.struck, ft_rag_backend.faults.waiting) == (0, 1, [spy])
+
+
+def test_a_strike_that_is_given_back_leaves_the_draws_alone(ft_rag_responder: ScriptedResponder) -> None:
+    """The same requests are struck whether or not there was something to spoil about others before them."""
+    texts = [json.dumps({"score": number}) for number in range(40)]
+
+    def struck(first: list[str]) -> list[str]:
+        with RunningBackend(responder=ft_rag_responder) as backend:
+            backend.faults.add(wrong_type(), times=None, probability=0.5)
+            outcomes(backend.client, first)
+            return [text for text in texts if ask(backend.client, text) != text]
+
+    assert struck([]) == struck(["plain"] * 20)
+    assert 5 < len(struck([])) < 35
+
+
 # -- Errors that the service answers with
 
 
@@ -328,7 +421,7 @@ def test_users_write_faults_of_their_own(ft_rag_backend: RunningBackend) -> None
         (content_filtered(), 400, ("invalid_request_error", "content_filter", "prompt")),
         (answer_with(418, "no", code="c", type="t", param="p"), 418, ("t", "c", "p")),
     ],
-    ids=lambda value: value.name if isinstance(value, Fault) else "",
+    ids=named,
 )
 def test_an_error_has_its_status_and_body(
     client: openai.OpenAI, ft_rag_backend: RunningBackend, fault: Fault, status: int, error: tuple[str | None, ...]
@@ -556,7 +649,7 @@ def test_a_delay_is_a_number_of_seconds(seconds: float) -> None:
 # -- Bodies
 
 
-@pytest.mark.parametrize("fault", [truncated_json(), malformed_json(), empty_body()], ids=lambda fault: fault.name)
+@pytest.mark.parametrize("fault", [truncated_json(), malformed_json(), empty_body()], ids=named)
 def test_a_damaged_body_is_no_json(client: openai.OpenAI, ft_rag_backend: RunningBackend, fault: Fault) -> None:
     """HTTP sees nothing wrong, so the client's parser is the first to complain."""
     ft_rag_backend.faults.add(fault)
@@ -590,14 +683,15 @@ def test_a_malformed_event_ends_a_stream(client: openai.OpenAI, ft_rag_backend: 
 def test_an_error_in_a_stream_comes_after_its_first_words(
     client: openai.OpenAI, ft_rag_backend: RunningBackend
 ) -> None:
-    """The status was 200 long before; answers that are no streams are left alone."""
-    ft_rag_backend.faults.add(error_in_stream("Out of memory."), times=2)
+    """The status was 200 long before; answers that are no streams are left alone and are no strikes."""
+    rule = ft_rag_backend.faults.add(error_in_stream("Out of memory."))
+    assert (ask(client), rule.struck) == ("hello", 0)
     stream = pieces(client, "one two three four")
 
     assert [next(stream), next(stream)] == ["one", " two"]
     with pytest.raises(openai.APIError, match=r"^Out of memory\.$"):
         list(stream)
-    assert ask(client) == "hello"
+    assert (list(pieces(client)), rule.struck) == (["hello"], 1)
 
 
 def test_a_page_in_place_of_an_answer_is_a_text(client: openai.OpenAI, ft_rag_backend: RunningBackend) -> None:
@@ -636,6 +730,59 @@ def test_a_file_is_damaged_like_any_body(client: openai.OpenAI, ft_rag_backend: 
     assert client.files.content(file.id).content == LINE[:10]
 
 
+@pytest.mark.parametrize("fault", [missing_field("id"), wrong_content_type("application/octet-stream")], ids=named)
+def test_a_download_has_nothing_to_leave_out(
+    client: openai.OpenAI, ft_rag_backend: RunningBackend, fault: Fault
+) -> None:
+    """Lines of JSON are no JSON object, and their content type is what it is: the fault waits for another answer."""
+    file = upload(client)
+    rule = ft_rag_backend.faults.add(fault, route="GET /v1/files/*/content")
+
+    assert (client.files.content(file.id).content, rule.struck) == (LINE * 10, 0)
+
+
+def test_a_field_that_is_not_there_is_not_missed(ft_rag_backend: RunningBackend) -> None:
+    """Only an answer that has it loses it; in the events of responses it is found too."""
+    rule = ft_rag_backend.faults.add(missing_field("sequence_number"))
+    ask(ft_rag_backend.client)
+    assert rule.struck == 0
+
+    events = list(ft_rag_backend.client.responses.create(model="m", input="hello", stream=True))
+
+    assert ({getattr(event, "sequence_number", None) for event in events}, rule.struck) == ({None}, 1)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["plain", "streamed"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        empty_body(),
+        malformed_json(),
+        html_page(),
+        missing_field("choices"),
+        wrong_content_type(),
+        answer_with(200, body="[1]", headers={"content-type": "application/json"}),
+    ],
+    ids=named,
+)
+def test_an_answer_that_cannot_be_read_any_more_is_not_changed(
+    ft_rag_responder: ScriptedResponder, fault: Fault, streamed: bool
+) -> None:
+    """What the inner fault left goes on to the client as it is; the outer one waits for an answer with a text."""
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": streamed}
+    headers = {"authorization": "Bearer any", "content-type": "application/json"}
+    request = Request(method="POST", path=CHAT, headers=headers, body=json.dumps(body).encode())
+
+    def sent(*faults: Fault) -> bytes:
+        with RunningBackend(responder=ft_rag_responder, clock=lambda: 7.0) as backend:
+            rules = [backend.faults.add(each) for each in faults]
+            answer = b"".join(backend.handle(request).body)
+            assert [rule.struck for rule in rules] == [0] * (len(rules) - 1) + [1]
+        return answer
+
+    assert sent(change_answer("Yes."), fault) == sent(fault)
+
+
 # -- What the model says
 
 VERDICTS = {
@@ -662,33 +809,37 @@ VERDICTS = {
         (wrong_type(), json.dumps(VERDICTS).replace("1", '"high"').replace("0", '"high"')),
         (empty_answer(), ""),
     ],
-    ids=lambda value: value.name if isinstance(value, Fault) else "",
+    ids=named,
 )
 def test_a_model_says_something_else(ft_rag_backend: RunningBackend, fault: Fault, said: str, streamed: bool) -> None:
     """In a stream as in a plain answer, only the text is another one."""
-    client, text = ft_rag_backend.client, json.dumps(VERDICTS)
     ft_rag_backend.faults.add(fault)
 
-    assert ("".join(pieces(client, text)) if streamed else ask(client, text)) == said
+    assert say(ft_rag_backend.client, json.dumps(VERDICTS), streamed=streamed) == said
 
 
 @pytest.mark.parametrize(
     "fault",
     [json_in_code_fences(), missing_key(), too_few_verdicts(), score_out_of_range(), wrong_type()],
-    ids=lambda fault: fault.name,
+    ids=named,
 )
 def test_an_answer_without_json_is_left_alone(ft_rag_backend: RunningBackend, fault: Fault) -> None:
-    """A backend that answers questions and judges them is spoilt only where it judges."""
-    ft_rag_backend.faults.add(fault)
+    """A backend that answers questions and judges them is spoilt only where it judges, and not spared there."""
+    rule = ft_rag_backend.faults.add(fault)
 
-    assert ask(ft_rag_backend.client, "It is 3.") == "It is 3."
+    for streamed in (False, True):
+        assert say(ft_rag_backend.client, "It is 3.", streamed=streamed) == "It is 3."
+    assert (rule.struck, ft_rag_backend.faults.log, ft_rag_backend.faults.waiting) == (0, [], [rule])
+    assert ask(ft_rag_backend.client, json.dumps(VERDICTS)) != json.dumps(VERDICTS)
+    assert (rule.struck, ft_rag_backend.faults.waiting) == (1, [])
 
 
 def test_lists_of_texts_keep_their_length(ft_rag_backend: RunningBackend) -> None:
-    """Only what was judged loses a verdict, not what is to be judged."""
-    ft_rag_backend.faults.add(too_few_verdicts())
+    """Only what was judged loses a verdict, not what is to be judged: that is no strike, however it is written."""
+    rule = ft_rag_backend.faults.add(too_few_verdicts())
 
-    assert ask(ft_rag_backend.client, '{"statements": ["a", "b"]}') == '{"statements": ["a", "b"]}'
+    assert ask(ft_rag_backend.client, '{"statements":["a",  "b"]}') == '{"statements":["a",  "b"]}'
+    assert rule.struck == 0
 
 
 def test_each_of_several_answers_is_changed(ft_rag_backend: RunningBackend) -> None:
@@ -714,24 +865,26 @@ def test_a_silent_model_can_be_made_to_speak() -> None:
 
 
 def test_a_tool_call_has_no_text_to_change() -> None:
-    """An answer that only calls a tool stays as it is."""
+    """An answer that only calls a tool stays as it is, and is no strike."""
 
     def call(request: ChatRequest) -> ChatReply:
         return ChatReply(tool_calls=[ToolCall(name="look", arguments={"place": "here"})])
 
     with RunningBackend(responder=ScriptedResponder(call)) as backend:
-        backend.faults.add(change_answer("Yes."))
+        rule = backend.faults.add(change_answer("Yes."))
         reply = backend.client.chat.completions.create(model="m", messages=[{"role": "user", "content": "?"}])
 
     assert (reply.choices[0].message.content, reply.choices[0].message.tool_calls[0].function.name) == (None, "look")
+    assert rule.struck == 0
 
 
 def test_a_request_that_was_refused_has_no_answer_to_change(ft_rag_backend: RunningBackend) -> None:
-    """An error stays an error."""
-    ft_rag_backend.faults.add(change_answer("Yes."))
+    """An error stays an error, and the answer to the next request is the one that is changed."""
+    rule = ft_rag_backend.faults.add(change_answer("Yes."))
 
     with pytest.raises(openai.BadRequestError):
         ask(ft_rag_backend.client, n=0)
+    assert (rule.struck, ask(ft_rag_backend.client), rule.struck) == (0, "Yes.", 1)
 
 
 @pytest.mark.parametrize(
@@ -761,15 +914,15 @@ def test_a_slow_file_is_processed_after_some_looks(client: openai.OpenAI, ft_rag
 
 
 def test_a_broken_file_stays_broken_and_says_why(client: openai.OpenAI, ft_rag_backend: RunningBackend) -> None:
-    """Alone and in the list; files for other purposes are well."""
+    """Alone and in the list; files for other purposes are well, and looks at them are no strikes."""
     file = upload(client)
     other = client.files.create(file=("notes.txt", b"text"), purpose="assistants")
-    ft_rag_backend.faults.add(broken_file("line 3 is no JSON"))
+    rule = ft_rag_backend.faults.add(broken_file("line 3 is no JSON"))
 
     shown = [client.files.retrieve(file.id), *client.files.list(purpose="fine-tune").data]
 
     assert [(each.status, each.status_details) for each in shown] == [("error", "line 3 is no JSON")] * 2
-    assert client.files.retrieve(other.id).status == "processed"
+    assert (client.files.retrieve(other.id).status, rule.struck) == ("processed", 2)
 
 
 def test_a_file_may_not_be_ready_for_a_job(client: openai.OpenAI, ft_rag_backend: RunningBackend) -> None:
@@ -801,10 +954,24 @@ def test_a_job_fails_at_a_step_with_an_error(client: openai.OpenAI, ft_rag_backe
     assert life_of(client).status == "succeeded"
 
 
-def test_a_step_that_no_job_has_is_refused() -> None:
-    """Steps count from 1."""
-    with pytest.raises(ConfigurationError, match=r"job_fails_at_step\(0\): steps count from 1"):
-        job_fails_at_step(0)
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: job_fails_at_step(0), "fails_at_step=0; steps count from 1"),
+        (lambda: job_never_ends(status="nope"), "stays='nope'; choose one of validating_files, queued, running"),
+        (lambda: slow_file(looks=0), r"slow_file\(looks=0\): pass how many looks meet it, at least 1"),
+        (lambda: model_missing_at_first(looks=0), r"model_missing_at_first\(looks=0\): pass how many"),
+        (lambda: rate_limited(retry_after=-1), r"rate_limited\(retry_after=-1\): pass a number of seconds"),
+        (lambda: overloaded(retry_after=math.inf), r"overloaded\(retry_after=inf\): pass a number of seconds"),
+        (lambda: answer_with(99, "no"), r"answer_with\(99\): pass a status of an answer, from 200 to 599"),
+        (lambda: context_too_long(limit=10, used=10), r"\(limit=10, used=10\): pass a limit above 0, and more"),
+        (lambda: request_too_large(limit=0), r"request_too_large\(limit=0\): pass a number of bytes above 0"),
+    ],
+)
+def test_what_cannot_happen_is_refused_where_it_is_written(make: Any, problem: str) -> None:
+    """A slip in a fault is one sentence with the next step, long before a request meets it."""
+    with pytest.raises(ConfigurationError, match=problem):
+        make()
 
 
 @pytest.mark.parametrize("status", ["validating_files", "queued", "running"])

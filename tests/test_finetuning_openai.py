@@ -12,6 +12,7 @@ from typing import Any
 
 import openai
 import pytest
+from fakes import Time
 from llama_index.core.llms import LLM, MockLLM
 
 from llama_index_ft_rag.endpoints import Endpoint
@@ -43,21 +44,6 @@ NOT_YET = "File 'file-1' is still being processed and is not ready to be used fo
 
 class Killed(BaseException):
     """The process ends here."""
-
-
-class Time:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.naps: list[float] = []
-
-    def sleep(self, seconds: float) -> None:
-        """Move the clock."""
-        self.naps.append(seconds)
-
-    def clock(self) -> float:
-        """The time now."""
-        return sum(self.naps)
 
 
 class Service:
@@ -964,6 +950,18 @@ def test_an_azure_client_needs_make_llm(service: Service, data_path: Path) -> No
 
     with pytest.raises(ConfigurationError, match="pass make_llm="):
         engine.get_finetuned_model()
+
+
+def test_a_client_in_this_process_needs_make_llm(data_path: Path) -> None:
+    """It has no address that another client could reach; the error says so before anything is looked up."""
+    with OfflineBackend(responder=ScriptedResponder(["Tuned."])) as backend:
+        client = Endpoint.for_offline(backend).client()
+        engine = OpenAIFinetuneEngine(BASE, data_path, client=client, poll_interval=0.0)
+        engine.finetune()
+        engine.wait()
+
+        with pytest.raises(ConfigurationError, match=r"inside this process.*pass make_llm=endpoint.llm"):
+            engine.get_finetuned_model()
 
 
 def test_the_whole_way_through_a_service_with_a_memory(data_path: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import openai
 import pytest
+from calls import post, send
 
 from llama_index_ft_rag.errors import ConfigurationError, OfflineBackendError
 from llama_index_ft_rag.offline import (
@@ -23,13 +24,14 @@ from llama_index_ft_rag.offline import (
     ChatReply,
     ChatRequest,
     Clients,
+    Exchange,
     OfflineBackend,
-    Request,
     ScriptedResponder,
     open_clients,
 )
 from llama_index_ft_rag.offline import backend as backend_module
 from llama_index_ft_rag.offline import responder as responder_module
+from llama_index_ft_rag.testing import drop_connection
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
 
@@ -62,12 +64,15 @@ def known() -> Iterator[openai.OpenAI]:
         yield open_clients(backend).sync
 
 
-def post(backend: OfflineBackend, path: str, body: object) -> tuple[int, dict]:
-    """Send what no openai client would send."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"authorization": "Bearer any"}
-    response = backend.handle(Request(method="POST", path=path, headers=headers, body=data))
-    return response.status, json.loads(b"".join(response.body))
+def everywhere(value: object, junk: object) -> Iterator[object]:
+    """The same JSON value, with something else in each of its places in turn."""
+    yield junk
+    if isinstance(value, dict):
+        for key, part in value.items():
+            yield from ({**value, key: changed} for changed in everywhere(part, junk))
+    if isinstance(value, list):
+        for place, part in enumerate(value):
+            yield from ([*value[:place], changed, *value[place + 1 :]] for changed in everywhere(part, junk))
 
 
 def test_plain_completion(clients: Clients) -> None:
@@ -345,6 +350,68 @@ def test_responder_refuses() -> None:
     assert (caught.value.code, caught.value.type) == ("rate_limit_exceeded", "requests")
 
 
+FUNCTION = {"name": "f", "description": "d", "strict": True, "parameters": {}}
+SHAPES = {
+    "chat/completions": {
+        "model": "m",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "t"}]},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+            },
+            {"role": "tool", "tool_call_id": "c", "content": "r"},
+        ],
+        "tools": [{"type": "function", "function": FUNCTION}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "response_format": {"type": "json_schema", "json_schema": {"name": "s", "schema": {}}},
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "metadata": {"a": "b"},
+    },
+    "completions": {"model": "m", "prompt": ["a", [1, 2]], "best_of": 2, "stop": ["x"], "max_tokens": 3},
+    "embeddings": {"model": "m", "input": ["a", [1, 2]], "encoding_format": "base64", "dimensions": 2},
+    "responses": {
+        "model": "m",
+        "input": [
+            {"role": "user", "content": [{"type": "input_image", "image_url": "https://x/y", "detail": "low"}]},
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_text", "text": "t"}]},
+        ],
+        "tools": [{"type": "function", **FUNCTION}],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+        "text": {"format": {"type": "json_schema", "name": "s", "schema": {}}, "verbosity": "low"},
+        "reasoning": {"effort": "low", "summary": "auto"},
+        "truncation": "auto",
+        "previous_response_id": "resp_1",
+    },
+    "fine_tuning/jobs": {
+        "model": "m",
+        "training_file": "file-1",
+        "method": {"type": "dpo", "dpo": {"hyperparameters": {"n_epochs": 1, "beta": 0.1}}},
+        "metadata": {"a": "b"},
+        "suffix": "s",
+    },
+    "batches": {
+        "input_file_id": "file-1",
+        "endpoint": "/v1/embeddings",
+        "completion_window": "24h",
+        "output_expires_after": {"anchor": "created_at", "seconds": 3600},
+    },
+}
+
+
+@pytest.mark.parametrize("path", SHAPES)
+def test_whatever_stands_in_a_field(path: str) -> None:
+    """A list, an object, half a character or a huge number in any place of a body is never the server's fault."""
+    junk = (None, True, -1, 10**30, 1e308, "", "\ud800", [], [[]], {}, [{}], {"type": []}, {"type": {}})
+    bodies = [body for value in junk for body in everywhere(SHAPES[path], value)]
+    with OfflineBackend(responder=ScriptedResponder(["x"])) as backend:
+        failed = [body for body in bodies if send(backend, f"/v1/{path}", body).status >= 500]
+
+    assert failed == []
+
+
 def test_responder_breaks(caplog: pytest.LogCaptureFixture) -> None:
     """A bug in a responder is a 500 with a body, its traceback is in the log, and the backend lives on."""
 
@@ -369,6 +436,70 @@ def test_scripts_are_checked() -> None:
             ScriptedResponder(answers)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: ScriptedResponder(["x"], models="gpt-4"), "models='gpt-4'): pass a list of names, as ['gpt-4']"),
+        (lambda: ScriptedResponder(["x"], losses=["x"]), "losses=['x']): pass a list of numbers"),
+        (lambda: ScriptedResponder(["x"], dimensions="8"), "dimensions='8'): pass a whole number above 0"),
+        (
+            lambda: OfflineBackend(responder=["x"]),
+            "responder=['x']): no responder; ScriptedResponder([...]) makes one of texts",
+        ),
+        (
+            lambda: OfflineBackend(responder=ScriptedResponder(["x"]), clock=5),
+            "clock=5): no function; pass one that tells the time",
+        ),
+        (
+            lambda: OfflineBackend(responder=ScriptedResponder(["x"]), conditions={}),
+            "conditions = {}: no conditions; assign a ServiceConditions(...)",
+        ),
+    ],
+)
+def test_wrong_arguments(make: object, message: str) -> None:
+    """What cannot be is refused where it is written, in one sentence."""
+    with pytest.raises(ConfigurationError) as caught:
+        make()
+
+    assert str(caught.value).endswith(message)
+
+
+def test_what_was_asked_is_listed() -> None:
+    """Each request is there with its answer's status, so that a test sees what was asked twice."""
+    with OfflineBackend(responder=ScriptedResponder(["x"])) as backend:
+        client = open_clients(backend).sync
+        client.chat.completions.create(model="m", messages=QUESTION)
+        with pytest.raises(openai.NotFoundError):
+            client.files.retrieve("file-gone")
+        backend.faults.add(drop_connection())
+        with pytest.raises(openai.APIConnectionError):
+            client.models.list()
+
+    assert list(backend.requests) == [
+        Exchange(method="POST", path="/v1/chat/completions", status=200),
+        Exchange(method="GET", path="/v1/files/file-gone", status=404),
+        Exchange(method="GET", path="/v1/models", status=None),
+    ]
+
+
+def test_a_tuned_model_of_another_responder(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A model that a responder cannot use is named in the log; the others, and new trainings, go on."""
+    with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
+        client = open_clients(backend).sync
+        line = {"messages": [*QUESTION, {"role": "assistant", "content": "Paris."}]}
+        uploaded = client.files.create(file=(json.dumps(line) + "\n").encode() * 10, purpose="fine-tune").id
+        job = client.fine_tuning.jobs.create(model="offline-student", training_file=uploaded)
+        for _ in range(3):
+            job = client.fine_tuning.jobs.retrieve(job.id)
+    with OfflineBackend(tmp_path) as backend:
+        client = open_clients(backend).sync
+        with pytest.raises(openai.NotFoundError):
+            client.chat.completions.create(model=job.fine_tuned_model, messages=QUESTION)
+        client.chat.completions.create(model="offline-student", messages=QUESTION)
+
+    assert f"Tuned model {job.fine_tuned_model} does not answer" in caplog.text
+
+
 def test_strange_text_survives() -> None:
     """Lone surrogates, as broken model output has them, break neither request nor answer."""
     with OfflineBackend(responder=ScriptedResponder(["half \ud83d sign"])) as backend:
@@ -390,6 +521,42 @@ def test_folder_is_taken_once(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path}: another offline backend uses this state folder; close that one or choose another folder"
     )
+
+
+def test_a_refused_second_backend_does_not_let_a_third_in(tmp_path: Path) -> None:
+    """The attempt to open a folder twice in one process leaves it closed to other processes too."""
+    program = (
+        "import sys\n"
+        "from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder\n"
+        "OfflineBackend(sys.argv[1], responder=ScriptedResponder(['x'])).close()\n"
+    )
+    with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])):
+        with pytest.raises(OfflineBackendError):
+            OfflineBackend(tmp_path, responder=ScriptedResponder(["x"]))
+        other = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False
+        )
+
+    assert "another offline backend uses this state folder" in other.stderr
+
+
+def test_a_forked_child_that_ends_leaves_the_folder_to_its_parent() -> None:
+    """A temporary state is removed by the process that made it, not by a child that inherited it."""
+    program = (
+        "import os\n"
+        "from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder, open_clients\n"
+        "backend = OfflineBackend(responder=ScriptedResponder(['x']))\n"
+        "files = open_clients(backend).sync.files\n"
+        "kept = files.create(file=b'text', purpose='user_data').id\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    raise SystemExit\n"
+        "os.waitpid(child, 0)\n"
+        "print(files.content(kept).text)\n"
+    )
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert (process.stdout, process.stderr) == ("text\n", "")
 
 
 def test_killed_process_frees_the_folder(tmp_path: Path) -> None:

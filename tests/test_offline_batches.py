@@ -19,7 +19,6 @@ from llama_index_ft_rag.offline import (
     ApiFailure,
     ChatRequest,
     ConnectionLost,
-    Fault,
     OfflineBackend,
     Refusal,
     Request,
@@ -28,15 +27,16 @@ from llama_index_ft_rag.offline import (
     ServiceConditions,
     open_clients,
 )
-from llama_index_ft_rag.offline.api.batch_input import check_input
+from llama_index_ft_rag.offline.api.batch_input import check_batch_input
 from llama_index_ft_rag.offline.protocol import Handler
+from llama_index_ft_rag.testing import Fault
 
 CHAT = "/v1/chat/completions"
 START = 1_800_000_000
 DAY = 24 * 60 * 60
 SERVER_ERROR = {
     "error": {
-        "message": "The server had an error while processing your request.",
+        "message": "The server had an error while processing your request. Sorry about that!",
         "type": "server_error",
         "param": None,
         "code": None,
@@ -225,6 +225,13 @@ async def test_async_batch(backend: OfflineBackend) -> None:
     assert (statuses, listed) == (["in_progress", "finalizing", "completed"], [batch.id])
 
 
+def without_ids(value: Any) -> Any:
+    """An answer without its ids: equal requests for a response are told apart."""
+    if isinstance(value, dict):
+        return {name: without_ids(part) for name, part in value.items() if name != "id"}
+    return [without_ids(part) for part in value] if isinstance(value, list) else value
+
+
 @pytest.mark.parametrize(
     ("endpoint", "body", "tokens"),
     [
@@ -242,9 +249,8 @@ def test_every_endpoint_of_a_batch(
     batch = finish(client, start(client, [line], endpoint=endpoint))
     [written] = read(client, batch.output_file_id)
 
-    assert written["response"]["body"] == client.post(
-        endpoint.removeprefix("/v1"), body=line["body"], cast_to=dict[str, Any]
-    )
+    alone = client.post(endpoint.removeprefix("/v1"), body=line["body"], cast_to=dict[str, Any])
+    assert without_ids(written["response"]["body"]) == without_ids(alone)
     assert (batch.usage.input_tokens, batch.usage.output_tokens) == tokens
     assert batch.usage.total_tokens == sum(tokens)
 
@@ -457,7 +463,7 @@ def test_lines_that_are_no_objects() -> None:
     content = io.BytesIO(b"\xef\xbb\xbf" + json.dumps(chat_line(1)).encode() + b"\n[1]\n{\n")
 
     message = "This line is not parseable as valid JSON."
-    assert check_input(content, endpoint=CHAT).errors == [
+    assert check_batch_input(content, endpoint=CHAT).errors == [
         {"code": "invalid_json_line", "message": message, "param": None, "line": 2},
         {"code": "invalid_json_line", "message": message, "param": None, "line": 3},
     ]
@@ -781,4 +787,4 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
         batch = finish(client, start(client, 8))
 
         kept = sorted(path.name for path in (tmp_path / "contents").iterdir())
-        assert kept == sorted([batch.input_file_id, batch.output_file_id])
+        assert kept == sorted([f"{batch.input_file_id}.content", f"{batch.output_file_id}.content"])

@@ -9,19 +9,16 @@ from typing import Any
 import openai
 import pytest
 from calls import PIXEL, post, post_stream
+from fakes import Capital, Script
 from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
-from llama_index.core.prompts import PromptTemplate
-from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import BaseModel
 
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline import (
     OFFLINE_URL,
     ApiFailure,
     ChatReply,
-    ChatRequest,
     OfflineBackend,
     ScriptedResponder,
     ToolCall,
@@ -39,29 +36,6 @@ CALLED = {
     "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "temperature", "arguments": "{}"}}],
 }
 RETURNED = {"role": "tool", "tool_call_id": "call_1", "content": "21"}
-
-
-class Capital(BaseModel):
-    """A structured answer."""
-
-    city: str
-
-
-class Script:
-    """Uses a tool until it has an answer, obeys a schema, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[ChatRequest] = []
-
-    def __call__(self, request: ChatRequest) -> str | ChatReply:
-        self.asked.append(request)
-        if request.messages[-1]["role"] == "tool":
-            return "It is 21 degrees."
-        if "response_format" in request.parameters:
-            return '{"city": "Paris"}'
-        if tools := request.parameters.get("tools"):
-            return ChatReply(tool_calls=[ToolCall(name=tools[0]["function"]["name"], arguments={"city": "Paris"})])
-        return "It is Paris."
 
 
 @pytest.fixture
@@ -581,41 +555,6 @@ def test_a_script_must_say_something(caplog: pytest.LogCaptureFixture) -> None:
 
     assert status == 500
     assert "A script returned {'content': 'Paris'}: return a text, a ChatReply or an ApiFailure" in caplog.text
-
-
-def temperature(city: str) -> int:
-    """Tell how warm it is."""
-    return len(city) + 16
-
-
-def test_llama_index_calls_tools(llm: OpenAI, script: Script) -> None:
-    """LlamaIndex calls a function, and goes on from what it returned."""
-    tool = FunctionTool.from_defaults(temperature)
-    called = llm.chat_with_tools([tool], "How warm is it?")
-    call_id = llm.get_tool_calls_from_response(called)[0].tool_id
-    returned = ChatMessage(role="tool", content="21", additional_kwargs={"tool_call_id": call_id})
-
-    assert llm.predict_and_call([tool], "How warm is it?").response == "21"
-    assert llm.chat([ChatMessage("How warm is it?"), called.message, returned]).message.content == "It is 21 degrees."
-    assert [message["role"] for message in script.asked[-1].messages] == ["user", "assistant", "tool"]
-
-
-def test_llama_index_streams(llm: OpenAI) -> None:
-    """LlamaIndex streams texts, and tool calls to their end."""
-    pieces = [chunk.delta for chunk in llm.stream_chat([ChatMessage("Which capital?")])]
-    *_, last = llm.stream_chat_with_tools([FunctionTool.from_defaults(temperature)], "How warm is it?")
-    selection = llm.get_tool_calls_from_response(last)[0]
-
-    assert "".join(pieces) == "It is Paris."
-    assert (selection.tool_name, selection.tool_kwargs) == ("temperature", {"city": "Paris"})
-
-
-async def test_llama_index_asks_for_structure(llm: OpenAI) -> None:
-    """LlamaIndex reads a pydantic model from a scripted answer, in both of its ways."""
-    prompt = PromptTemplate("Which is the capital of {country}?")
-
-    assert llm.structured_predict(Capital, prompt, country="France") == Capital(city="Paris")
-    assert await llm.astructured_predict(Capital, prompt, country="France") == Capital(city="Paris")
 
 
 def test_llama_index_shows_images(llm: OpenAI, script: Script) -> None:

@@ -218,7 +218,10 @@ def test_only_text_can_be_said(caplog: pytest.LogCaptureFixture) -> None:
         statuses = [post(backend, COMPLETIONS, {"model": "m", "prompt": "Once"}).status for _ in range(2)]
 
     assert statuses == [429, 500]
-    assert "A tool call or a refusal was said at /v1/completions" in caplog.text
+    assert (
+        "A tool call or a refusal was said at /v1/completions, where there is only text; "
+        "return text, or ask at /v1/chat/completions"
+    ) in caplog.text
 
 
 def test_llama_index_completes() -> None:

@@ -5,18 +5,28 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import openai
 import pytest
+from calls import LINE
 
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline import ChatRequest, LoopbackServer, OfflineBackend, ScriptedResponder, serve
+from llama_index_ft_rag.offline import (
+    ChatRequest,
+    LoopbackServer,
+    OfflineBackend,
+    ScriptedResponder,
+    open_clients,
+    serve,
+)
+from llama_index_ft_rag.testing import hang
 
 KEY = {"Authorization": "Bearer any"}
-LINE = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
 
 
 def echo(request: ChatRequest) -> str:
@@ -128,11 +138,31 @@ def test_many_at_once(client: openai.OpenAI) -> None:
     assert len({file_id for _, file_id in results}) == 40
 
 
+def test_many_that_come_at_the_same_moment(server: LoopbackServer) -> None:
+    """64 clients that connect at once are all answered, none of them turned away."""
+    together = threading.Barrier(64)
+
+    def one(_: int) -> int:
+        together.wait(10)
+        return raw(server, "GET", "/v1/models", KEY)
+
+    with ThreadPoolExecutor(64) as pool:
+        statuses = list(pool.map(one, range(64)))
+
+    assert statuses == [200] * 64
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.0.1", "::", "example.com", ""])
 def test_loopback_only(backend: OfflineBackend, host: str) -> None:
     """A host that others could reach is refused."""
     with pytest.raises(ConfigurationError, match="not a loopback address"):
         serve(backend, host=host)
+
+
+def test_a_port_that_is_none(backend: OfflineBackend) -> None:
+    """A port outside of the range is told like one that is taken."""
+    with pytest.raises(ConfigurationError, match="port 70000: not a port; pass one from 1 to 65535"):
+        serve(backend, port=70_000)
 
 
 def test_address_and_port(backend: OfflineBackend) -> None:
@@ -164,7 +194,7 @@ def test_close_ends_kept_connections(backend: OfflineBackend) -> None:
         (KEY, 200),
         ({}, 401),
         ({**KEY, "host": "evil.example:80"}, 403),
-        ({**KEY, "host": "localhost:80"}, 200),
+        ({**KEY, "host": "LOCALHOST:80"}, 200),
         ({**KEY, "Content-Length": "x"}, 400),
         ({**KEY, "Content-Length": "10001"}, 413),
         ({**KEY, "Content-Length": "9" * 30}, 413),
@@ -199,3 +229,79 @@ def test_client_that_hangs_up(server: LoopbackServer) -> None:
         rude.sendall(b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\nhalf")
 
     assert raw(server, "GET", "/v1/models", KEY) == 200
+
+
+@pytest.mark.parametrize(
+    ("start", "status"),
+    [
+        (b"BREW /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n", b"501"),
+        (b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"400"),
+        (
+            b"POST /v1/files HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: -1\r\n\r\n{}",
+            b"400",
+        ),
+        (b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", b"414"),
+    ],
+    ids=["no such method", "two hosts", "two lengths", "long address"],
+)
+def test_requests_that_are_none(server: LoopbackServer, start: bytes, status: bytes) -> None:
+    """What cannot be read in one way only is refused, in the form in which the API refuses."""
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(start)
+        reply = b"".join(iter(lambda: connection.recv(65536), b""))
+
+    assert reply.split()[1] == status
+    assert json.loads(reply.partition(b"\r\n\r\n")[2])["error"]["type"] == "invalid_request_error"
+
+
+def test_half_a_request_is_none(server: LoopbackServer, backend: OfflineBackend) -> None:
+    """A body that ends before its length is not answered, even if it could be read."""
+    address = urlsplit(server.url)
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer k\r\n"
+    body = json.dumps({"model": "m", "messages": ask("hi")}).encode()
+    with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        connection.sendall(head + b"Content-Length: %d\r\n\r\n" % (len(body) + 9) + body)
+        connection.shutdown(socket.SHUT_WR)
+
+        assert connection.recv(100) == b""
+
+
+def test_head(server: LoopbackServer) -> None:
+    """HEAD gets a status and headers, and no body that would be taken for the next answer."""
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=10)
+    statuses = []
+    for method in ("HEAD", "GET"):
+        connection.request(method, "/v1/models", headers=KEY)
+        response = connection.getresponse()
+        response.read()
+        statuses.append(response.status)
+    connection.close()
+
+    assert statuses == [405, 200]
+
+
+def test_a_reply_kept_back_ends_with_its_client(server: LoopbackServer, backend: OfflineBackend) -> None:
+    """A hanging request does not hold a thread after its client has given up."""
+    before = threading.active_count()
+    backend.faults.add(hang())
+    client = openai.OpenAI(base_url=server.url, api_key="any", max_retries=0, timeout=0.05)
+    with client, pytest.raises(openai.APITimeoutError):
+        client.models.list()
+    for _ in range(200):
+        if threading.active_count() <= before:
+            break
+        time.sleep(0.02)
+
+    assert threading.active_count() <= before
+
+
+def test_a_hang_in_process_costs_no_time(backend: OfflineBackend) -> None:
+    """A client with the usual limit of ten minutes meets it as a timeout, without waiting for it."""
+    backend.faults.add(hang())
+    started = time.monotonic()
+    with pytest.raises(openai.APITimeoutError):
+        open_clients(backend).sync.models.list()
+
+    assert time.monotonic() - started < 60

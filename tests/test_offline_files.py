@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import openai
 import pytest
+from calls import LINE
 
 from llama_index_ft_rag.offline import (
     Clients,
@@ -17,8 +20,6 @@ from llama_index_ft_rag.offline import (
     ServiceConditions,
     open_clients,
 )
-
-LINE = b'{"messages": [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]}\n'
 
 
 @pytest.fixture
@@ -157,20 +158,82 @@ def test_file_that_is_too_large() -> None:
     with OfflineBackend(responder=ScriptedResponder(["x"]), conditions=conditions) as backend:
         files = open_clients(backend).sync.files
         files.create(file=LINE, purpose="fine-tune")
-        with pytest.raises(openai.APIStatusError, match="File is too large") as caught:
+        with pytest.raises(openai.APIStatusError) as caught:
             files.create(file=LINE + b" ", purpose="fine-tune")
 
-    assert caught.value.status_code == 413
+    assert (caught.value.status_code, caught.value.body) == (
+        413,
+        {
+            "message": "413: Maximum content size limit (88) exceeded (89 bytes read)",
+            "type": "server_error",
+            "param": None,
+            "code": None,
+        },
+    )
+
+
+def test_input_files_of_batches(tmp_path: Path) -> None:
+    """They are kept for 30 days where nothing else was asked for, and have at most 200 MB."""
+    head = form(b'name="purpose"\r\n\r\nbatch', end=b"\r\n") + form(b'name="file"\r\n\r\n', end=b"")
+    headers = {"authorization": "Bearer k", "content-type": "multipart/form-data; boundary=B"}
+    with OfflineBackend(responder=ScriptedResponder(["x"]), clock=lambda: 100.0) as backend:
+        kept = open_clients(backend).sync.files.create(file=LINE, purpose="batch")
+        with (tmp_path / "form").open("w+b") as upload:
+            upload.write(head)
+            upload.seek(200 * 1024 * 1024 + 1, os.SEEK_CUR)
+            upload.write(b"\r\n--B--\r\n")
+            upload.seek(0)
+            response = backend.handle(Request(method="POST", path="/v1/files", headers=headers, upload=upload))
+            refused = json.loads(b"".join(response.body))["error"]["message"]
+
+    assert kept.expires_at == 100 + 30 * 24 * 60 * 60
+    assert (response.status, refused) == (400, "File is too large.")
 
 
 def test_killed_upload_leaves_nothing(tmp_path: Path) -> None:
     """What a killed process had half written is gone when the next backend opens the folder."""
     OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])).close()
-    (tmp_path / "contents" / "incoming-half").write_bytes(LINE)
+    contents = tmp_path / "contents"
+    (contents / "ft-rag-incoming-half").write_bytes(LINE)
+    (contents / "file-lost.content").write_bytes(LINE)
     with OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])) as backend:
         kept = open_clients(backend).sync.files.create(file=LINE, purpose="fine-tune").id
 
-    assert [path.name for path in (tmp_path / "contents").iterdir()] == [kept]
+    assert [path.name for path in contents.iterdir()] == [f"{kept}.content"]
+
+
+def test_what_is_not_its_own_is_left_alone(tmp_path: Path) -> None:
+    """A backend in somebody's folder removes nothing of theirs, and nothing of its own if its database is gone."""
+    contents = tmp_path / "contents"
+    contents.mkdir()
+    (contents / "thesis.md").write_text("precious")
+    (contents / "chapters").mkdir()
+    (contents / "file-of-a-lost-database.content").write_text("an upload")
+    OfflineBackend(tmp_path, responder=ScriptedResponder(["x"])).close()
+
+    assert sorted(path.name for path in contents.iterdir()) == [
+        "chapters",
+        "file-of-a-lost-database.content",
+        "thesis.md",
+    ]
+
+
+def test_a_line_too_long_for_the_memory(clients: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training file is read line by line, so one line may not be as long as a file."""
+    monkeypatch.setattr("llama_index_ft_rag.offline.api.json_lines.MOST_LINE_BYTES", len(LINE))
+    clients.sync.files.create(file=LINE, purpose="fine-tune")
+    with pytest.raises(openai.BadRequestError, match=f"Line 2 is longer than {len(LINE)} bytes"):
+        clients.sync.files.create(file=LINE + b" " + LINE, purpose="fine-tune")
+
+
+def test_downloads_that_are_left_early_leave_no_file_open(clients: Clients) -> None:
+    """A download that is never read, or only begun, is closed with its response."""
+    big = clients.sync.files.create(file=("a.bin", b"x" * 3_000_000), purpose="user_data").id
+    with clients.sync.files.with_streaming_response.content(big):
+        pass
+    with clients.sync.files.with_streaming_response.content(big) as response:
+        next(response.iter_bytes(10))
+    gc.collect()  # an open file would be a ResourceWarning here, and a warning is an error
 
 
 def form(part: bytes, *, end: bytes = b"\r\n--B--\r\n") -> bytes:
@@ -188,6 +251,7 @@ def form(part: bytes, *, end: bytes = b"\r\n--B--\r\n") -> bytes:
         ("multipart/form-data; boundary=B", form(b'name="file"\r\n\r\nx')),
         ("multipart/form-data; boundary=B", form(b'name="purpose"\r\n\r\nfine-tune')),
         ("multipart/form-data; boundary=B", form(b"nothing")),
+        ("multipart/form-data; boundary=B", form(b"name=\"file\"; filename*0*=idna''%ff; filename*1=x\r\n\r\nx")),
     ],
 )
 def test_broken_forms(backend: OfflineBackend, content_type: str, body: bytes) -> None:
@@ -219,7 +283,9 @@ def test_no_way_out_of_the_state(tmp_path: Path) -> None:
     assert (named.filename, windows.filename) == ("secret", "secret")
     assert statuses == [404, 404, 404, 404, 404]
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file())
-    assert found == sorted([*(f"state/contents/{file.id}" for file in (named, windows)), "secret", "state/offline.db"])
+    assert found == sorted(
+        [*(f"state/contents/{file.id}.content" for file in (named, windows)), "secret", "state/offline.db"]
+    )
 
 
 def test_files_survive_a_restart(tmp_path: Path) -> None:

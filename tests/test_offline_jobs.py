@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,19 @@ class Learner(ScriptedResponder):
         on_step(TrainStep(step=2, total_steps=2, epoch=request.n_epochs, train_loss=0.25))
         weights = [generator.random() * len(line["messages"]) for line in request.lines]
         return {"weights": weights, "answer": request.lines[-1]["messages"][-1]["content"], "base": request.base_model}
+
+
+class Slow(Learner):
+    """Trains until it may end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_end = threading.Event(), threading.Event()
+
+    def train(self, request: TrainRequest, on_step: Callable[[TrainStep], None]) -> dict[str, Any] | ApiFailure:
+        self.begun.set()
+        assert self.may_end.wait(10)
+        return super().train(request, on_step)
 
 
 class Student(ScriptedResponder):
@@ -465,6 +480,49 @@ def test_restart_continues(tmp_path: Path) -> None:
 
     assert statuses == ["queued", "running", "succeeded"]
     assert reply.choices[0].message.content == "a10"
+
+
+@pytest.mark.parametrize("turn", ["cancel", "pause"])
+def test_others_are_answered_while_a_job_trains(turn: str) -> None:
+    """A training holds up nobody: files are listed, the job is told, and who ends or pauses it has the last word."""
+    learner = Slow()
+    with OfflineBackend(responder=learner) as backend, ThreadPoolExecutor(1) as pool:
+        client = open_clients(backend).sync
+        job = look(client, start(client), times=2)
+        training = pool.submit(client.fine_tuning.jobs.retrieve, job.id)
+        learner.begun.wait(10)
+        try:
+            files = [file.id for file in client.files.list()]
+            told = client.fine_tuning.jobs.retrieve(job.id).status
+            turned = getattr(client.fine_tuning.jobs, turn)(job.id).status
+        finally:
+            learner.may_end.set()
+        trained = training.result(10)
+
+        assert (files, told, trained.status) == ([job.training_file], "running", turned)
+        assert (trained.fine_tuned_model, learner.loaded, len(list(client.files.list()))) == (None, {}, 1)
+
+
+def test_job_that_was_paused_while_it_trained_trains_again() -> None:
+    """What was thrown away is made again, with the same weights as of a job that nobody stopped."""
+    learner = Slow()
+    with OfflineBackend(responder=learner) as backend, ThreadPoolExecutor(1) as pool:
+        client = open_clients(backend).sync
+        job = look(client, start(client), times=2)
+        training = pool.submit(client.fine_tuning.jobs.retrieve, job.id)
+        learner.begun.wait(10)
+        client.fine_tuning.jobs.pause(job.id)
+        client.fine_tuning.jobs.resume(job.id)
+        learner.may_end.set()
+        statuses = [training.result(10).status]
+        statuses += [client.fine_tuning.jobs.retrieve(job.id).status for _ in range(2)]
+    undisturbed = Learner()
+    with OfflineBackend(responder=undisturbed) as backend:
+        client = open_clients(backend).sync
+        finish(client, start(client))
+
+    assert statuses == ["queued", "running", "succeeded"]
+    assert learner.loaded == undisturbed.loaded
 
 
 def test_killed_training_runs_again_to_the_same_weights(tmp_path: Path) -> None:

@@ -8,18 +8,16 @@ from typing import Any
 import openai
 import pytest
 from calls import PIXEL, post, post_stream
+from fakes import Capital, Script
 from llama_index.core.llms import ChatMessage, ImageBlock, TextBlock
-from llama_index.core.prompts import PromptTemplate
-from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAIResponses
 from openai.types.responses import Response, ResponseStreamEvent
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from llama_index_ft_rag.offline import (
     OFFLINE_URL,
     ApiFailure,
     ChatReply,
-    ChatRequest,
     OfflineBackend,
     ScriptedResponder,
     ToolCall,
@@ -33,30 +31,30 @@ CALLED = {"type": "function_call", "call_id": "call_1", "name": "temperature", "
 RETURNED = {"type": "function_call_output", "call_id": "call_1", "output": "21"}
 SCHEMA = {"type": "json_schema", "name": "capital", "schema": {"type": "object"}, "strict": True}
 
+CONVERSATION = [
+    {"role": "developer", "content": "Use the tool."},
+    {
+        "role": "user",
+        "content": [
+            {"type": "input_text", "text": "How warm is it here?"},
+            {"type": "input_image", "image_url": PIXEL, "detail": "low"},
+            {"type": "input_file", "file_id": "file-1"},
+        ],
+    },
+    {"type": "reasoning", "id": "rs_1", "summary": []},
+    {
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": "I shall look.", "annotations": []}],
+    },
+    CALLED,
+    {**CALLED, "call_id": "call_2"},
+    RETURNED,
+    {**RETURNED, "call_id": "call_2", "output": [{"type": "input_text", "text": "22"}]},
+]
+"""All that an input may hold."""
+
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
-
-
-class Capital(BaseModel):
-    """A structured answer."""
-
-    city: str
-
-
-class Script:
-    """Uses a tool until it has an answer, obeys a schema, and keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.asked: list[ChatRequest] = []
-
-    def __call__(self, request: ChatRequest) -> str | ChatReply:
-        self.asked.append(request)
-        if request.messages[-1]["role"] == "tool":
-            return "It is 21 degrees."
-        if "response_format" in request.parameters:
-            return '{"city": "Paris"}'
-        if tools := request.parameters.get("tools"):
-            return ChatReply(tool_calls=[ToolCall(name=tools[0]["function"]["name"], arguments={"city": "Paris"})])
-        return "It is Paris."
 
 
 @pytest.fixture
@@ -70,12 +68,6 @@ def backend(script: Script) -> Iterator[OfflineBackend]:
     """A backend that follows the script."""
     with OfflineBackend(responder=ScriptedResponder(script), clock=lambda: 1.0) as opened:
         yield opened
-
-
-@pytest.fixture
-def llm(backend: OfflineBackend) -> OpenAIResponses:
-    """LlamaIndex's own class over a backend."""
-    return llama_index(backend)
 
 
 def llama_index(backend: OfflineBackend, **settings: Any) -> OpenAIResponses:
@@ -166,31 +158,7 @@ def test_plain_response(backend: OfflineBackend) -> None:
 
 def test_input_reaches_the_responder_as_a_chat(backend: OfflineBackend, script: Script) -> None:
     """Instructions, messages, parts, calls and what they returned become the messages of a chat."""
-    respond(
-        backend,
-        instructions="Be brief.",
-        input=[
-            {"role": "developer", "content": "Use the tool."},
-            {
-                "role": "user",
-                "content": [
-                    {"type": "input_text", "text": "How warm is it here?"},
-                    {"type": "input_image", "image_url": PIXEL, "detail": "low"},
-                    {"type": "input_file", "file_id": "file-1"},
-                ],
-            },
-            {"type": "reasoning", "id": "rs_1", "summary": []},
-            {
-                "type": "message",
-                "role": "assistant",
-                "content": [{"type": "output_text", "text": "I shall look.", "annotations": []}],
-            },
-            CALLED,
-            {**CALLED, "call_id": "call_2"},
-            RETURNED,
-            {**RETURNED, "call_id": "call_2", "output": [{"type": "input_text", "text": "22"}]},
-        ],
-    )
+    respond(backend, instructions="Be brief.", input=CONVERSATION)
 
     function = {"name": "temperature", "arguments": "{}"}
     assert script.asked[0].endpoint == "responses"
@@ -267,6 +235,8 @@ def test_calls_and_text() -> None:
 def test_events_of_a_text(backend: OfflineBackend) -> None:
     """A stream builds its message part by part, and ends with the response that was not streamed."""
     told = events(backend, input="Which capital?")
+    with OfflineBackend(responder=ScriptedResponder(["It is Paris."]), clock=lambda: 1.0) as another:
+        whole = respond(another, input="Which capital?")
     item = told[-1]["response"]["output"][0]
     inside = {"item_id": item["id"], "output_index": 0, "content_index": 0}
     part = item["content"][0]
@@ -296,7 +266,7 @@ def test_events_of_a_text(backend: OfflineBackend) -> None:
     assert [(event["type"], event["response"]) for event in (*told[:2], told[-1])] == [
         ("response.created", begun),
         ("response.in_progress", begun),
-        ("response.completed", respond(backend, input="Which capital?")),
+        ("response.completed", whole),
     ]
 
 
@@ -330,7 +300,6 @@ def test_the_client_puts_a_stream_together(backend: OfflineBackend) -> None:
 
     assert kinds[-1] == "response.completed"
     assert final.output_parsed == whole.output_parsed == Capital(city="Paris")
-    assert final.id == whole.id
 
 
 async def test_the_asynchronous_client_streams_calls(backend: OfflineBackend) -> None:
@@ -411,7 +380,6 @@ def test_stored_responses(backend: OfflineBackend) -> None:
 
     assert fetched == made
     assert [event.type for event in streamed] == [event["type"] for event in events(backend)]
-    responses.delete(made.id)  # which that stream had stored again
     for call in (responses.retrieve, responses.delete):
         with pytest.raises(openai.NotFoundError, match=f"Response with id '{made.id}' not found"):
             call(made.id)
@@ -432,13 +400,18 @@ def test_responses_that_are_not_kept(backend: OfflineBackend) -> None:
     assert responses.retrieve(made[1]).id == made[1]
 
 
-def test_ids_depend_on_the_request_alone(backend: OfflineBackend) -> None:
-    """The same request has the same ids, whatever it is delivered as; another one has others."""
-    made = [respond(backend), respond(backend, user="u"), respond(backend, temperature=0)]
-    ids = [(body["id"], body["output"][0]["id"]) for body in made]
+def test_equal_requests_are_told_apart() -> None:
+    """Two equal requests have ids and stored answers of their own; the ids are the same in every backend."""
+    made = []
+    for _ in range(2):
+        with OfflineBackend(responder=ScriptedResponder(["I am A.", "I am B."])) as backend:
+            first, second = respond(backend), respond(backend)
+            kept = open_clients(backend).sync.responses.retrieve(first["id"]).output_text
+            made.append((first["id"], second["id"]))
 
-    assert ids[0] == ids[1]
-    assert len({*ids[0], *ids[2]}) == 4
+    assert kept == "I am A."
+    assert made[0] == made[1]
+    assert made[0][0] != made[0][1]
 
 
 def item(**fields: Any) -> dict:
@@ -564,41 +537,6 @@ def test_built_in_models_answer_in_text_only() -> None:
             responses.create(model="offline-embedding", input=context)
 
     assert answer == "Harbor Light was founded in 1968."
-
-
-def temperature(city: str) -> int:
-    """Tell how warm it is."""
-    return len(city) + 16
-
-
-def test_llama_index_calls_tools(llm: OpenAIResponses, script: Script) -> None:
-    """LlamaIndex calls a function, and goes on from what it returned."""
-    tool = FunctionTool.from_defaults(temperature)
-    called = llm.chat_with_tools([tool], "How warm is it?")
-    call_id = llm.get_tool_calls_from_response(called)[0].tool_id
-    returned = ChatMessage(role="tool", content="21", additional_kwargs={"tool_call_id": call_id})
-
-    assert llm.predict_and_call([tool], "How warm is it?").response == "21"
-    assert llm.chat([ChatMessage("How warm is it?"), called.message, returned]).message.content == "It is 21 degrees."
-    assert [message["role"] for message in script.asked[-1].messages] == ["user", "assistant", "tool"]
-
-
-def test_llama_index_streams(llm: OpenAIResponses) -> None:
-    """LlamaIndex streams texts, and tool calls to their end."""
-    pieces = [chunk.delta for chunk in llm.stream_chat([ChatMessage("Which capital?")])]
-    *_, last = llm.stream_chat_with_tools([FunctionTool.from_defaults(temperature)], "How warm is it?")
-    selection = llm.get_tool_calls_from_response(last)[0]
-
-    assert "".join(pieces) == "It is Paris."
-    assert (selection.tool_name, selection.tool_kwargs) == ("temperature", {"city": "Paris"})
-
-
-async def test_llama_index_asks_for_structure(llm: OpenAIResponses) -> None:
-    """LlamaIndex reads a pydantic model from a scripted answer, in both of its ways."""
-    prompt = PromptTemplate("Which is the capital of {country}?")
-
-    assert llm.structured_predict(Capital, prompt, country="France") == Capital(city="Paris")
-    assert await llm.astructured_predict(Capital, prompt, country="France") == Capital(city="Paris")
 
 
 def test_llama_index_goes_on_from_a_response(backend: OfflineBackend, script: Script) -> None:

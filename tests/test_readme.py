@@ -161,7 +161,7 @@ def test_tests_of_the_docs_pass(tmp_path: Path) -> None:
 
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
 
-    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "5 passed"), done.stdout
+    assert (done.returncode, done.stdout.splitlines()[-1].partition(" in ")[0]) == (0, "6 passed"), done.stdout
 
 
 def test_question_files_are_read_as_the_readme_says(tmp_path: Path) -> None:

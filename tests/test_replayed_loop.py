@@ -18,6 +18,7 @@ def test_the_whole_loop_on_ten_questions(service, tmp_path):
         train_questions=10,
         eval_questions=5,
         chunk_size=128,
+        concurrency=1,  # so that recording it again gives the same file
         out=tmp_path / "run",
         endpoint=Endpoint(base_url=service.url, api_key=service.key, max_retries=0),
     )

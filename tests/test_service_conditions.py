@@ -65,6 +65,20 @@ def test_requests_per_minute() -> None:
     assert (waits["retry-after"], waits["retry-after-ms"]) == ("40", "39500")
 
 
+def test_a_clock_that_is_set_back() -> None:
+    """A minute begins anew; nobody is told to wait for an hour."""
+    clock = Clock()
+    with make_backend(clock, requests_per_minute=1) as backend:
+        create = open_clients(backend).sync.chat.completions.create
+        create(model="gpt-4", messages=QUESTION)
+        clock.now -= 3600
+        create(model="gpt-4", messages=QUESTION)
+        with pytest.raises(openai.RateLimitError) as caught:
+            create(model="gpt-4", messages=QUESTION)
+
+    assert caught.value.response.headers["retry-after"] == "60"
+
+
 def test_limits_count_per_model() -> None:
     """A model that is used up does not stop another one, nor what is no call of a model."""
     with make_backend(requests_per_minute=1) as backend:
@@ -177,6 +191,7 @@ def test_a_tuned_model_ends_with_its_base() -> None:
         ({"shutdown_dates": {"m": "2026-13-01"}}, "shutdown_dates={'m': '2026-13-01'}): write a date as '2026-10-23'"),
         ({"shutdown_dates": {"m": 5}}, "shutdown_dates={'m': 5}): write a date as '2026-10-23'"),
         ({"flagged_words": {"hate": "foul"}}, "flagged_words={'hate': 'foul'}): write a list of words as ['foul']"),
+        ({"flagged_words": ["foul"]}, "flagged_words=['foul']): pass a dict, as {'hate': ['foul']}"),
         ({"training": "maybe"}, "training='maybe'): pass one of open, closed, free_plan"),
     ],
 )

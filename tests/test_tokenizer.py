@@ -36,6 +36,26 @@ def test_special_tokens_count_as_text() -> None:
     assert count.tokens > 1
 
 
+def test_the_tokenizer_is_loaded_with_the_first_text() -> None:
+    """Neither the offline backend nor a look at a model loads tiktoken; counting does, from many threads at once."""
+    code = """if True:
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+        import llama_index_ft_rag.offline
+        from llama_index_ft_rag.catalog import model_facts
+        from llama_index_ft_rag.tokenizer import count_encoded
+
+        print(model_facts("gpt-4.1").encoding, "tiktoken" in sys.modules)
+        with ThreadPoolExecutor(8) as pool:
+            counts = set(pool.map(lambda _: count_encoded("text", encoding="cl100k_base"), range(32)))
+        print(counts, "tiktoken" in sys.modules)
+    """
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.splitlines() == ["o200k_base False", "{TokenCount(tokens=1, exact=True)} True"]
+
+
 @pytest.mark.parametrize("is_set", [True, False])
 def test_the_cache_folder_of_the_user_is_left_as_it_was(tmp_path: Path, *, is_set: bool) -> None:
     """A fresh process finds the table without downloading, past a damaged one, and restores the environment."""

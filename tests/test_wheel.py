@@ -77,7 +77,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         "[pytest11]",
         "ft_rag",
         "=",
-        "llama_index_ft_rag.testing.pytest_plugin",
+        "llama_index_ft_rag.pytest_plugin",
     ]
 
 

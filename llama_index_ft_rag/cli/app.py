@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -232,6 +233,8 @@ def serve_offline(
     seed: Annotated[int, typer.Option(metavar="N", help="Of the built-in models.")] = 0,
 ) -> None:
     """Serve the offline backend on 127.0.0.1, for anything that speaks the OpenAI API."""
+    # Without this a service manager's stop would leave the temporary folder behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with OfflineBackend(state, seed=seed) as backend, serve(backend, port=port) as server:
             out.print(f"offline backend (toy models) at {server.url}")

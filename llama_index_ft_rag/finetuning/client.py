@@ -14,6 +14,7 @@ from llama_index.core.llms import LLM
 from llama_index_ft_rag.catalog import model_facts
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.offline import OFFLINE_URL
 
 # Headers that every client makes for itself; what is left was set by the caller and has to go along.
 _OWN_HEADERS = ("accept", "content-type", "user-agent")
@@ -36,6 +37,11 @@ def llm_like_client(client: openai.OpenAI, name: str, base_model: str, model_kwa
         raise ConfigurationError(
             f"{name}: how to reach the tuned model cannot be read from this client (an Azure deployment, or a"
             " key that changes); pass make_llm=lambda model, **kwargs: ... to the engine"
+        )
+    if str(client.base_url).startswith(OFFLINE_URL):
+        raise ConfigurationError(
+            f"{name}: this client reaches the offline backend inside this process, which cannot be read from it;"
+            " pass make_llm=endpoint.llm to the engine, with endpoint = Endpoint.for_offline(backend)"
         )
     settings: dict[str, Any] = {"default_headers": _callers_headers(client), **model_kwargs}
     window = model_facts(base_model).context_window

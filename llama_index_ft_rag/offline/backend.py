@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-from llama_index_ft_rag.errors import OfflineBackendError
+from llama_index_ft_rag.errors import ConfigurationError, OfflineBackendError
 from llama_index_ft_rag.offline.api.batches import Batches
 from llama_index_ft_rag.offline.api.chat import Chat
 from llama_index_ft_rag.offline.api.completions import Completions
@@ -26,7 +27,7 @@ from llama_index_ft_rag.offline.api.jobs import Jobs
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.api.responses import Responses
 from llama_index_ft_rag.offline.conditions import ServiceConditions
-from llama_index_ft_rag.offline.faults import Faults
+from llama_index_ft_rag.offline.faults import Faults, segments_fit
 from llama_index_ft_rag.offline.in_process import in_process_async_client, in_process_client
 from llama_index_ft_rag.offline.metering import Meter
 from llama_index_ft_rag.offline.protocol import (
@@ -38,10 +39,13 @@ from llama_index_ft_rag.offline.protocol import (
     refuse,
     stable_hash,
 )
-from llama_index_ft_rag.offline.responder import ApiFailure, Responder
+from llama_index_ft_rag.offline.responder import Responder
+from llama_index_ft_rag.offline.service_errors import server_error
 from llama_index_ft_rag.offline.state import State
 
 logger = logging.getLogger(__name__)
+
+_MOST_REQUESTS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,16 @@ class _Route:
     handler: Callable[..., Response]
     is_metered: bool
     """Whether it calls a model, which rate limits and the quota count."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One request that a backend was sent, and what became of it."""
+
+    method: str
+    path: str
+    status: int | None
+    """Of the answer; `None` where the connection was lost."""
 
 
 class OfflineBackend:
@@ -71,9 +85,11 @@ class OfflineBackend:
         routes: What it answers, such as `GET /v1/files/*`; an asterisk is an id.
         conditions: The conditions in force; assign others at any time.
         faults: What goes wrong; nothing until `faults.add` is called.
+        requests: What was asked, oldest first, the lines of batches among them; the last 10,000 are kept.
 
     Raises:
         OfflineBackendError: If the folder cannot be used, or another backend uses it.
+        ConfigurationError: If the responder, the clock or the conditions are something else.
 
     Example:
         >>> from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder, open_clients
@@ -98,7 +114,14 @@ class OfflineBackend:
             from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
 
             responder = BuiltInResponder(seed)
-        self.conditions = conditions or ServiceConditions()
+        if not isinstance(responder, Responder):
+            raise ConfigurationError(
+                f"OfflineBackend(responder={responder!r}): no responder; ScriptedResponder([...]) makes one of texts"
+            )
+        if not callable(clock):
+            raise ConfigurationError(f"OfflineBackend(clock={clock!r}): no function; pass one that tells the time")
+        self.conditions = ServiceConditions() if conditions is None else conditions
+        self.requests: deque[Exchange] = deque(maxlen=_MOST_REQUESTS)
         self._meter = Meter(lambda: self.conditions, clock)
         self._state = State(None if state is None else Path(state))
         try:
@@ -118,22 +141,24 @@ class OfflineBackend:
         """
         if self._state.closed:
             raise OfflineBackendError("This offline backend was closed; make a new one on the same state folder")
+        status = None
         try:
-            response = self.faults.answer(request, self._answer)
-        except Refusal as refusal:
-            response = error_response(refusal.failure)
-        except ConnectionLost:
-            raise
-        except Exception:  # the one guard: whatever a responder raises is the server's fault, as in the service
-            logger.exception("%s %s failed inside the offline backend", request.method, request.path)
-            response = error_response(
-                ApiFailure(
-                    message="The server had an error while processing your request; see the log.",
-                    status=500,
-                    type="server_error",
-                )
-            )
+            response = self._answer_or_refuse(request)
+            status = response.status
+        finally:
+            self.requests.append(Exchange(method=request.method, path=request.path, status=status))
         return _with_request_id(request, response)
+
+    @property
+    def conditions(self) -> ServiceConditions:
+        """What the account may do, and how much of it."""
+        return self._conditions
+
+    @conditions.setter
+    def conditions(self, conditions: ServiceConditions) -> None:
+        if not isinstance(conditions, ServiceConditions):
+            raise ConfigurationError(f"conditions = {conditions!r}: no conditions; assign a ServiceConditions(...)")
+        self._conditions = conditions
 
     def http_client(self) -> Any:
         """Make an `openai.DefaultHttpxClient` whose requests come here, without a socket."""
@@ -155,11 +180,22 @@ class OfflineBackend:
     ) -> None:
         self.close()
 
+    def _answer_or_refuse(self, request: Request) -> Response:
+        try:
+            return self.faults.answer(request, self._answer)
+        except Refusal as refusal:
+            return error_response(refusal.failure)
+        except ConnectionLost:
+            raise
+        except Exception:  # the one guard: whatever a responder raises is the server's fault, as in the service
+            logger.exception("%s %s failed inside the offline backend", request.method, request.path)
+            return error_response(server_error(" The log says what it was."))
+
     def _answer(self, request: Request) -> Response:
         _check_key(request)
         # Decoded after the split, so that an encoded slash stays inside its segment.
         segments = tuple(unquote(segment) for segment in request.path.strip("/").split("/"))
-        fitting = [route for route in self._routes if _fits(route.pattern, segments)]
+        fitting = [route for route in self._routes if segments_fit(route.pattern, segments)]
         for route in fitting:
             if route.method == request.method:
                 ids = [value for mark, value in zip(route.pattern, segments, strict=True) if mark == "*"]
@@ -220,12 +256,6 @@ class OfflineBackend:
 
 def _route(method: str, path: str, handler: Callable[..., Response], *, is_metered: bool) -> _Route:
     return _Route(method=method, pattern=("v1", *path.split("/")), handler=handler, is_metered=is_metered)
-
-
-def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    return len(pattern) == len(segments) and all(
-        mark in {"*", segment} for mark, segment in zip(pattern, segments, strict=True)
-    )
 
 
 def _check_key(request: Request) -> None:

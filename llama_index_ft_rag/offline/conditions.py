@@ -59,12 +59,23 @@ class ServiceConditions:
                 raise _refused(name, value, "pass a whole number from 0, or None for no limit")
         if not _is_count(self.max_file_bytes):
             raise _refused("max_file_bytes", self.max_file_bytes, "pass a whole number of bytes")
-        for day in self.shutdown_dates.values():
-            if not _is_date(day):
-                raise _refused("shutdown_dates", dict(self.shutdown_dates), "write a date as '2026-10-23'")
-        for words in self.flagged_words.values():
-            if isinstance(words, str):
-                raise _refused("flagged_words", dict(self.flagged_words), f"write a list of words as [{words!r}]")
+        _check_dates(self.shutdown_dates)
+        _check_words(self.flagged_words)
+
+
+def _check_dates(dates: object) -> None:
+    if not isinstance(dates, Mapping):
+        raise _refused("shutdown_dates", dates, "pass a dict, as {'gpt-4': '2026-10-23'}")
+    if not all(_is_date(day) for day in dates.values()):
+        raise _refused("shutdown_dates", dict(dates), "write a date as '2026-10-23'")
+
+
+def _check_words(flagged: object) -> None:
+    if not isinstance(flagged, Mapping):
+        raise _refused("flagged_words", flagged, "pass a dict, as {'hate': ['foul']}")
+    for words in flagged.values():
+        if isinstance(words, str):
+            raise _refused("flagged_words", dict(flagged), f"write a list of words as [{words!r}]")
 
 
 def _refused(name: str, value: object, cure: str) -> ConfigurationError:

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response, error_response, stable_hash
+from llama_index_ft_rag.offline.protocol import (
+    ConnectionLost,
+    Handler,
+    Refusal,
+    Request,
+    Response,
+    error_response,
+    stable_hash,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +36,19 @@ class Fault(ABC):
     """Where it belongs if a rule does not say: `*`, or `POST /v1/fine_tuning/jobs`."""
     times: int | None = 1
     """How often it strikes if a rule does not say; `None` is every time."""
+    reach: tuple[str, ...] = ("*",)
+    """Where it can strike at all; a rule for other routes alone is an error."""
 
     def concerns(self, request: Request) -> bool:  # noqa: ARG002 - what a subclass decides by
-        """Tell whether there is anything about a request of its route that can go wrong this way."""
+        """Tell whether there is anything about a request within its reach that can go wrong this way."""
         return True
 
     @abstractmethod
     def strike(self, request: Request, proceed: Handler) -> Response:
         """Answer a request wrongly; `proceed` answers it as if nothing were wrong, and then it took effect.
+
+        Where there is nothing to spoil, hand on the same request and return the very answer to it, without having
+        read a body that can be read only once: that is no strike, and the fault waits for the next request.
 
         Raises:
             Refusal: For an error body.
@@ -76,11 +89,11 @@ class Rule:
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.struck = 0
-        """How often it has struck so far."""
+        """How often it has struck so far; a request that it found nothing to spoil about is not counted."""
 
     def __repr__(self) -> str:
-        times = "every time" if self._times is None else f"{self.struck} of {self._times} times"
-        return f"<{self.fault.name} on {self.route}: struck {times}>"
+        wanted = "every time" if self._times is None else f"{self._times} times"
+        return f"<{self.fault.name} on {self.route}, {wanted}: struck {self.struck} times so far>"
 
     @property
     def is_spent(self) -> bool:
@@ -94,9 +107,7 @@ class Rule:
 
     def strikes(self, request: Request) -> bool:
         """Decide about one request, and count it."""
-        if not fits(self.route, request.method, request.path):
-            return False
-        if not self.fault.concerns(request) or (self._where is not None and not self._where(request)):
+        if not self._fits(request):
             return False
         with self._lock:
             if self.is_spent:
@@ -108,6 +119,19 @@ class Rule:
                 return False
             self.struck += 1
         return True
+
+    def take_back(self) -> None:
+        """Count one request less: the fault left it as it was. Draws stay as they are."""
+        with self._lock:
+            self.struck -= 1
+
+    def _fits(self, request: Request) -> bool:
+        return (
+            fits(self.route, request.method, request.path)
+            and fits_any(self.fault.reach, request.method, request.path)
+            and self.fault.concerns(request)
+            and (self._where is None or self._where(request))
+        )
 
     def _is_drawn(self, request: Request) -> bool:
         if self._probability >= 1.0:
@@ -158,19 +182,13 @@ class Faults:
             where: Narrows the route down to some requests.
 
         Raises:
-            ConfigurationError: If no route fits, or a number cannot be.
+            ConfigurationError: If no route fits, the fault cannot strike there, or an argument cannot be.
         """
+        _check_kinds(fault, where)
         route = fault.route if route is None else route
         times = fault.times if times == "own" else times
-        if not any(fits(route, *known.split(" ", 1)) for known in self._routes):
-            raise ConfigurationError(
-                f"route {route!r}: the offline backend answers none like it; it answers {', '.join(self._routes)}"
-            )
-        if (times is not None and times < 1) or skip < 0 or not 0.0 < probability <= 1.0:
-            raise ConfigurationError(
-                f"{fault.name} with times={times}, skip={skip}, probability={probability}: "
-                "times is None or above 0, skip not below 0, probability above 0 and at most 1"
-            )
+        self._check_route(fault, route)
+        _check_numbers(fault.name, times=times, skip=skip, probability=probability)
         with self._lock:
             self._added += 1
             rule = Rule(
@@ -217,23 +235,92 @@ class Faults:
             rules = list(self._rules)
         return self._through(rules, request, proceed)
 
+    def _check_route(self, fault: Fault, route: str) -> None:
+        if not isinstance(route, str):
+            raise ConfigurationError(f"route {route!r}: not a text; write one such as 'POST /v1/files'")
+        fitting = [known.split(" ", 1) for known in self._routes if fits(route, *known.split(" ", 1))]
+        if not fitting:
+            raise ConfigurationError(
+                f"route {route!r}: the offline backend answers none like it; it answers {', '.join(self._routes)}"
+            )
+        if not any(fits_any(fault.reach, method, path) for method, path in fitting):
+            raise ConfigurationError(
+                f"{fault.name} on {route!r}: it can strike only {' or '.join(fault.reach)}; leave the route out"
+            )
+
     def _through(self, rules: Sequence[Rule], request: Request, proceed: Handler) -> Response:
         if not rules:
             return proceed(request)
         first, rest = rules[0], rules[1:]
         if not first.strikes(request):
             return self._through(rest, request, proceed)
+        return self._struck(first, request, lambda passed: self._through(rest, passed, proceed))
+
+    def _struck(self, rule: Rule, request: Request, proceed: Handler) -> Response:
+        strike = Strike(fault=rule.fault.name, method=request.method, path=request.path)
         with self._lock:
-            self.log.append(Strike(fault=first.fault.name, method=request.method, path=request.path))
+            self.log.append(strike)
+        ends: list[object] = []  # what became of the very request behind the fault
+        end: object = None
 
         def answered(passed: Request) -> Response:
-            # A refusal is an answer like any other: it can come late, get lost or be cut off too.
+            answer: Response | ConnectionLost
             try:
-                return self._through(rest, passed, proceed)
+                answer = proceed(passed)
             except Refusal as refusal:
-                return error_response(refusal.failure)
+                # A refusal is an answer like any other: it can come late, get lost or be cut off too.
+                answer = error_response(refusal.failure)
+            except ConnectionLost as lost:
+                answer = lost
+            if passed is request:
+                ends.append(answer)
+            if isinstance(answer, ConnectionLost):
+                raise answer
+            return answer
 
-        return first.fault.strike(request, answered)
+        try:
+            end = response = rule.fault.strike(request, answered)
+        except ConnectionLost as lost:
+            end = lost
+            raise
+        finally:
+            if any(each is end for each in ends):
+                self._take_back(rule, strike)
+        return response
+
+    def _take_back(self, rule: Rule, strike: Strike) -> None:
+        rule.take_back()
+        with self._lock:
+            self.log[:] = [each for each in self.log if each is not strike]
+
+
+def _check_kinds(fault: object, where: object) -> None:
+    if not isinstance(fault, Fault):
+        name = getattr(fault, "__name__", None)
+        cure = f"call it: faults.add({name}(...))" if name else "pass one such as server_error()"
+        raise ConfigurationError(f"faults.add({name or repr(fault)}): not a fault; {cure}")
+    if where is not None and not callable(where):
+        raise ConfigurationError(
+            f"{fault.name} with where={where!r}: not a function of the request; mentions({where!r}) makes one"
+        )
+
+
+def _check_numbers(name: str, *, times: object, skip: object, probability: object) -> None:
+    is_known = (
+        (times is None or (type(times) is int and times > 0))
+        and (type(skip) is int and skip >= 0)
+        and (isinstance(probability, (int, float)) and 0.0 < probability <= 1.0)
+    )
+    if not is_known:
+        raise ConfigurationError(
+            f"{name} with times={times!r}, skip={skip!r}, probability={probability!r}: times is None or a whole number "
+            "above 0, skip one not below 0, probability above 0 and at most 1"
+        )
+
+
+def fits_any(routes: Sequence[str], method: str, path: str) -> bool:
+    """Tell whether one of several routes names a request."""
+    return any(fits(route, method, path) for route in routes)
 
 
 def fits(route: str, method: str, path: str) -> bool:
@@ -243,7 +330,11 @@ def fits(route: str, method: str, path: str) -> bool:
     wanted_method, _, wanted_path = route.rpartition(" ")
     if wanted_method and wanted_method != method:
         return False
-    wanted, given = wanted_path.strip("/").split("/"), path.strip("/").split("/")
-    return len(wanted) == len(given) and all(
-        mark in {"*", segment} for mark, segment in zip(wanted, given, strict=True)
+    return segments_fit(wanted_path.strip("/").split("/"), path.strip("/").split("/"))
+
+
+def segments_fit(pattern: Sequence[str], segments: Sequence[str]) -> bool:
+    """Tell whether the segments of a path are those of a pattern, in which `*` stands for any one."""
+    return len(pattern) == len(segments) and all(
+        mark in {"*", segment} for mark, segment in zip(pattern, segments, strict=True)
     )

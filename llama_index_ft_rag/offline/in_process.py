@@ -28,7 +28,8 @@ _HALF_ANSWER = "peer closed connection without sending complete message body"
 
 def in_process_client(handle: Handler) -> Any:
     """Make an HTTP client for `openai.OpenAI(http_client=...)` that calls `handle`, without a socket."""
-    library = _client_library()
+    library = client_library()
+    stream = type("OfflineStream", (_Stream, library.SyncByteStream), {"library": library})
 
     def handle_request(_transport: Any, request: Any) -> Any:
         with _Spool(request) as spool:
@@ -38,15 +39,9 @@ def in_process_client(handle: Handler) -> Any:
         wait = _waiting_time(response, request)
         time.sleep(wait.seconds)
         if wait.in_vain:
+            response.close()
             raise library.ReadTimeout("The read operation timed out", request=request)
-
-        def chunks() -> Iterator[bytes]:
-            try:
-                yield from response.body
-            except ConnectionLost as exc:
-                raise library.RemoteProtocolError(_HALF_ANSWER) from exc
-
-        return library.Response(response.status, headers=list(response.headers.items()), content=chunks())
+        return library.Response(response.status, headers=list(response.headers.items()), stream=stream(response))
 
     transport = type("OfflineTransport", (library.BaseTransport,), {"handle_request": handle_request})
     return openai.DefaultHttpxClient(transport=transport())
@@ -57,7 +52,8 @@ def in_process_async_client(handle: Handler) -> Any:
 
     The answer is made in line, between two awaits; only a response's delay lets other tasks run.
     """
-    library = _client_library()
+    library = client_library()
+    stream = type("OfflineAsyncStream", (_AsyncStream, library.AsyncByteStream), {"library": library})
 
     async def handle_async_request(_transport: Any, request: Any) -> Any:
         with _Spool(request) as spool:
@@ -65,29 +61,69 @@ def in_process_async_client(handle: Handler) -> Any:
                 spool.write(chunk)
             response = _ask(library, handle, spool.request())
         wait = _waiting_time(response, request)
-        await anyio.sleep(wait.seconds)
+        try:
+            await anyio.sleep(wait.seconds)
+        except BaseException:  # the caller has a deadline of its own
+            response.close()
+            raise
         if wait.in_vain:
+            response.close()
             raise library.ReadTimeout("The read operation timed out", request=request)
-
-        async def chunks() -> AsyncIterator[bytes]:
-            try:
-                for chunk in response.body:
-                    yield chunk
-            except ConnectionLost as exc:
-                raise library.RemoteProtocolError(_HALF_ANSWER) from exc
-
-        return library.Response(response.status, headers=list(response.headers.items()), content=chunks())
+        return library.Response(response.status, headers=list(response.headers.items()), stream=stream(response))
 
     members = {"handle_async_request": handle_async_request}
     transport = type("OfflineAsyncTransport", (library.AsyncBaseTransport,), members)
     return openai.DefaultAsyncHttpxClient(transport=transport())
 
 
+def client_library() -> ModuleType:
+    """Return the library that the installed openai makes HTTP requests with: httpx for openai 2, httpx2 for openai 3.
+
+    Raises:
+        ConfigurationError: If it is another one.
+    """
+    for kind in openai.DefaultHttpxClient.__mro__:  # whatever its own client derives from
+        name = kind.__module__.partition(".")[0]
+        if name.startswith("httpx"):
+            return importlib.import_module(name)
+    raise ConfigurationError(
+        f"openai {openai.__version__}: its HTTP client is not built on httpx or httpx2; install openai>=2,<4"
+    )
+
+
+class _Stream:
+    """The body of a response, as its client reads it; one that is left early lets go of what it holds."""
+
+    library: ModuleType
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.body
+        except ConnectionLost as exc:
+            raise self.library.RemoteProtocolError(_HALF_ANSWER) from exc
+
+    def close(self) -> None:
+        self._response.close()
+
+
+class _AsyncStream(_Stream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+    async def aclose(self) -> None:
+        self.close()
+
+
 class _Wait:
     def __init__(self, delay: float, limit: float | None) -> None:
         self.in_vain = delay == math.inf if limit is None else delay >= limit > 0
-        # A client without a time limit would wait for ever: it is told at once, as nothing else can end it.
-        self.seconds = (limit or 0.0) if self.in_vain else delay
+        # What will never come is not waited for: the client's time limit is taken to have passed, or, where it has
+        # none, somebody to have ended it.
+        self.seconds = 0.0 if delay == math.inf else (limit or 0.0) if self.in_vain else delay
 
 
 def _waiting_time(response: Response, request: Any) -> _Wait:
@@ -137,14 +173,3 @@ def _ask(library: ModuleType, handle: Handler, request: Request) -> Response:
         return handle(request)
     except ConnectionLost as exc:
         raise library.RemoteProtocolError(_NO_ANSWER) from exc
-
-
-def _client_library() -> ModuleType:
-    # httpx for openai 2, httpx2 for openai 3: whatever its own client derives from.
-    for kind in openai.DefaultHttpxClient.__mro__:
-        name = kind.__module__.partition(".")[0]
-        if name.startswith("httpx"):
-            return importlib.import_module(name)
-    raise ConfigurationError(
-        f"openai {openai.__version__}: its HTTP client is not built on httpx or httpx2; install openai>=2,<4"
-    )

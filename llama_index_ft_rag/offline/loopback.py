@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import math
+import select
 import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from llama_index_ft_rag.errors import ConfigurationError
@@ -32,6 +33,10 @@ MAX_JSON_BYTES = 128 * 1024 * 1024
 IDLE_TIMEOUT_S = 60.0
 
 _BLOCK_BYTES = 1024 * 1024
+_LOOK_SECONDS = 0.05
+"""How often a reply that is kept back looks whether somebody still waits for it."""
+_ONCE = ("Host", "Content-Length", "Content-Type", "Transfer-Encoding")
+"""Headers that two readers could understand in two ways if they came twice."""
 
 
 class Backend(Protocol):
@@ -97,11 +102,13 @@ def serve(
         raise ConfigurationError(
             f"host {host!r}: not a loopback address, and the offline backend accepts any key; pass 127.0.0.1"
         )
+    if not 0 <= port <= 65535:
+        raise ConfigurationError(f"port {port}: not a port; pass one from 1 to 65535, or 0 for a free one")
     try:
         server = _Server((address, port), backend, max_request_bytes=max_request_bytes)
     except OSError as exc:
         raise ConfigurationError(
-            f"port {port} on {address}: cannot be opened ({exc.strerror}); pass port=0 for a free one"
+            f"port {port} on {address}: cannot be opened ({exc.strerror}); take another one, or 0 for a free one"
         ) from exc
     return LoopbackServer(server)
 
@@ -160,29 +167,43 @@ class _Connection(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         length = int(headers.get("content-length") or 0)
         with tempfile.TemporaryFile() if is_form(headers) else nullcontext() as upload:
-            if upload is not None:
-                self._spool(length, upload)
             request = Request(
                 method=self.command,
                 path=path,
                 query=dict(parse_qsl(query)),
                 headers=headers,
-                body=b"" if upload is not None else self.rfile.read(length),
+                body=b"".join(self._blocks(length)) if upload is None else b"",
                 upload=upload,
             )
+            if upload is not None:
+                upload.writelines(self._blocks(length))
+                upload.seek(0)
+            response = None
             try:
-                self._send(self.server.backend.handle(request))
+                response = self.server.backend.handle(request)
+                self._send(response)
             except ConnectionLost:
                 self._hang_up()
+            finally:
+                if response is not None:
+                    response.close()
 
-    do_POST = do_DELETE = do_PUT = do_PATCH = do_OPTIONS = do_GET  # noqa: N815 - the names of http.server
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_OPTIONS = do_HEAD = do_GET  # noqa: N815 - the names of http.server
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002
+        """Refuse what is no request of the API in the form in which the API refuses."""
+        self.close_connection = True
+        self._send(error_response(ApiFailure(message=f"{message or 'This request cannot be read'}.", status=code)))
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the signature of http.server
         logger.debug(format, *args)
 
     def _check(self) -> ApiFailure | None:
         # A web page whose name was made to point at this machine sends its own name here.
-        host = self.headers.get("host", "").partition(":")[0]
+        for name in _ONCE:
+            if len(self.headers.get_all(name, [])) > 1:
+                return ApiFailure(message=f"The header {name} is there more than once.")
+        host = self.headers.get("host", "").partition(":")[0].lower()
         if host != "localhost" and not _is_loopback(host):
             return ApiFailure(message="The offline backend answers to loopback names only.", status=403)
         if self.headers.get("transfer-encoding"):
@@ -197,22 +218,31 @@ class _Connection(BaseHTTPRequestHandler):
             return ApiFailure(message=f"The request is larger than {limit} bytes.", status=413)
         return None
 
-    def _spool(self, length: int, upload: IO[bytes]) -> None:
+    def _blocks(self, length: int) -> Iterator[bytes]:
         while length > 0:
             block = self.rfile.read(min(length, _BLOCK_BYTES))
             if not block:
-                raise ConnectionResetError("the client hung up in the middle of an upload")
-            upload.write(block)
+                raise ConnectionResetError("the client hung up in the middle of a request")
+            yield block
             length -= len(block)
-        upload.seek(0)
+
+    def _wait(self, seconds: float) -> None:
+        """Let time pass, and stop when the server is closed or the client has given up."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self.server.closing.wait(min(left, _LOOK_SECONDS)) or self._is_gone():
+                raise ConnectionLost
+
+    def _is_gone(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def _send(self, response: Response) -> None:
-        if response.delay and self.server.closing.wait(None if math.isinf(response.delay) else response.delay):
-            raise ConnectionLost
-        streamed = response.headers.get("content-type", "").startswith("text/event-stream")
+        if response.delay:
+            self._wait(response.delay)
         chunks = response.body
         length = response.headers.get("content-length")
-        if not streamed and length is None:
+        if not response.is_stream and length is None:
             chunks = [b"".join(response.body)]
             length = str(len(chunks[0]))
         self.send_response(response.status)
@@ -226,7 +256,7 @@ class _Connection(BaseHTTPRequestHandler):
         else:
             self.send_header("content-length", length)
             self.end_headers()
-            for chunk in chunks:
+            for chunk in chunks if self.command != "HEAD" else ():
                 self.wfile.write(chunk)
         self.wfile.flush()
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from llama_index_ft_rag.offline.conditions import ServiceConditions
-from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response, load_json
-from llama_index_ft_rag.offline.responder import ApiFailure
+from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response
+from llama_index_ft_rag.offline.service_errors import Unit, model_of, quota_used_up, rate_limited
 
 _WINDOW_SECONDS = 60.0
 
@@ -46,7 +46,7 @@ class Meter:
         limits = (conditions.requests_per_minute, conditions.tokens_per_minute, conditions.quota_tokens)
         if all(limit is None for limit in limits):
             return proceed(request)
-        model = _model_of(request)
+        model = model_of(request)
         with self._lock:
             use = self._use(model)
             self._check(model, use, conditions)
@@ -61,7 +61,7 @@ class Meter:
     def _use(self, model: str) -> _Use:
         now = self._clock()
         use = self._uses.get(model)
-        if use is None or now - use.since >= _WINDOW_SECONDS:
+        if use is None or not 0 <= now - use.since < _WINDOW_SECONDS:  # a clock may be set back
             use = self._uses[model] = _Use(since=now)
         return use
 
@@ -69,28 +69,14 @@ class Meter:
         if conditions.quota_tokens is not None and self._used_tokens >= conditions.quota_tokens:
             raise Refusal(quota_used_up())
         wait = self._reset_seconds(use)
-        for unit, name, used, limit in (
-            ("requests", "RPM", use.requests, conditions.requests_per_minute),
-            ("tokens", "TPM", use.tokens, conditions.tokens_per_minute),
-        ):
+        for unit, used, limit in _limits(use, conditions):
             if limit is not None and used >= limit:
-                message = (
-                    f"Rate limit reached for {model} in organization org-offline on {unit} per min ({name}): "
-                    f"Limit {limit}, Used {used}. Please try again in {wait:g}s."
-                )
-                raise Refusal(
-                    ApiFailure(
-                        message=message, status=429, type=unit, code="rate_limit_exceeded", retry_after=max(wait, 0.001)
-                    )
-                )
+                raise Refusal(rate_limited(model, unit=unit, limit=limit, used=used, retry_after=max(wait, 0.001)))
 
     def _headers(self, use: _Use, conditions: ServiceConditions) -> dict[str, str]:
         headers: dict[str, str] = {}
         reset = f"{self._reset_seconds(use):g}s"
-        for unit, used, limit in (
-            ("requests", use.requests, conditions.requests_per_minute),
-            ("tokens", use.tokens, conditions.tokens_per_minute),
-        ):
+        for unit, used, limit in _limits(use, conditions):
             if limit is not None:
                 headers[f"x-ratelimit-limit-{unit}"] = str(limit)
                 headers[f"x-ratelimit-remaining-{unit}"] = str(max(0, limit - used))
@@ -101,20 +87,8 @@ class Meter:
         return round(max(0.0, _WINDOW_SECONDS - (self._clock() - use.since)), 3)
 
 
-def quota_used_up() -> ApiFailure:
-    """Make the error of an account that has nothing left to spend; trying again does not help."""
-    return ApiFailure(
-        message="You exceeded your current quota, please check your plan and billing details.",
-        status=429,
-        type="insufficient_quota",
-        code="insufficient_quota",
+def _limits(use: _Use, conditions: ServiceConditions) -> tuple[tuple[Unit, int, int | None], ...]:
+    return (
+        ("requests", use.requests, conditions.requests_per_minute),
+        ("tokens", use.tokens, conditions.tokens_per_minute),
     )
-
-
-def _model_of(request: Request) -> str:
-    try:
-        body = load_json(request.body)
-    except ValueError:
-        return ""
-    model = body.get("model") if isinstance(body, dict) else None
-    return model if isinstance(model, str) else ""

@@ -10,13 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import IO, Any
 
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 JSON_TYPE = "application/json"
+_BLOCK_BYTES = 1024 * 1024
 EVENT_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
 
 
@@ -52,8 +53,35 @@ class Response:
     tokens: int = 0
     """Tokens that answering used, which count against rate limits and quota."""
 
+    def close(self) -> None:
+        """Let go of what the body holds open; a body that was read to its end holds nothing."""
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether the body is made of server-sent events."""
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
 
 Handler = Callable[[Request], Response]
+
+
+class FileBody:
+    """The bytes of an open file as the body of a response, read once; it closes the file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __iter__(self) -> Iterator[bytes]:
+        with self._file:
+            while block := self._file.read(_BLOCK_BYTES):
+                yield block
+
+    def close(self) -> None:
+        """Close the file, read or not."""
+        self._file.close()
 
 
 class ConnectionLost(Exception):  # noqa: N818 - what happened to the connection, not an error of ours
@@ -139,45 +167,6 @@ def load_json(text: bytes | str) -> Any:
         return json.loads(decoded, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as exc:
         raise ValueError("nested too deeply") from exc
-
-
-def required_text(body: Mapping[str, Any], name: str) -> str:
-    """Take a field that must be a non-empty string.
-
-    Raises:
-        Refusal: If it is missing or something else.
-    """
-    value = body.get(name)
-    if value is None:
-        raise refuse(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
-    if not isinstance(value, str) or not value:
-        raise invalid_type(name, "a non-empty string", value)
-    return value
-
-
-def invalid_type(name: str, expected: str, value: Any) -> Refusal:
-    """Make the refusal of a field of the wrong type or value."""
-    shown = json.dumps(value)[:80]
-    return refuse(
-        f"Invalid value for '{name}': expected {expected}, but got {shown}.", param=name, code="invalid_value"
-    )
-
-
-def read_metadata(body: Mapping[str, Any]) -> dict[str, str] | None:
-    """Take the labels that a client gives to what it makes; `None` where there are none.
-
-    Raises:
-        Refusal: If they are more or longer than the service takes.
-    """
-    given = body.get("metadata")
-    if given is None:
-        return None
-    if not isinstance(given, dict) or len(given) > 16:
-        raise invalid_type("metadata", "an object with at most 16 pairs", given)
-    for key, value in given.items():
-        if len(key) > 64 or not isinstance(value, str) or len(value) > 512:
-            raise invalid_type("metadata", "keys of at most 64 and texts of at most 512 characters", {key: value})
-    return dict(given)
 
 
 def list_response(

@@ -183,6 +183,12 @@ class ScriptedResponder:
             raise ConfigurationError(
                 f"ScriptedResponder(answers={answers!r}): pass a function or a list with at least one text"
             )
+        if isinstance(models, str):
+            raise ConfigurationError(f"ScriptedResponder(models={models!r}): pass a list of names, as [{models!r}]")
+        if not all(isinstance(loss, (int, float)) for loss in losses):
+            raise ConfigurationError(f"ScriptedResponder(losses={losses!r}): pass a list of numbers")
+        if not isinstance(dimensions, int) or dimensions < 1:
+            raise ConfigurationError(f"ScriptedResponder(dimensions={dimensions!r}): pass a whole number above 0")
         self._script: Script = answers if callable(answers) else _InTurn(answers)
         self._models = None if models is None else tuple(models)
         self._losses = tuple(losses)
@@ -234,8 +240,13 @@ class ScriptedResponder:
 
 def offline_family(model: str) -> OfflineModel | None:
     """Return the built-in model that `model` is or was tuned from; `None` for every other name."""
-    base = model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else model
+    base = base_of(model)
     return next((name for name in OFFLINE_MODELS if name == base), None)
+
+
+def base_of(model: str) -> str:
+    """Return the model that a tuned one, `ft:base:organisation:suffix:id`, was tuned from; any other is its own."""
+    return model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else model
 
 
 class _InTurn:

@@ -27,7 +27,8 @@ FILE_NAME = "offline.db"
 CONTENTS_NAME = "contents"
 SCHEMA_VERSION = 2
 
-_INCOMING = "incoming-"
+_INCOMING = "ft-rag-incoming-"
+_SUFFIX = ".content"
 
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS records (kind TEXT, id TEXT, value TEXT NOT NULL, PRIMARY KEY (kind, id))",
@@ -51,14 +52,14 @@ class State:
         self._lock = threading.RLock()
         if folder is not None:
             _make_folder(folder)
-        self._contents = self.folder / CONTENTS_NAME
+        self._contents = _make_contents(self.folder)
         self._dropped: list[Path] = []
-        self._connection = _open(self.folder)
+        self._connection, is_new = _open(self.folder)
         # Also when nobody calls close(): at garbage collection, and at the end of the process.
         self._finalizer = weakref.finalize(
-            self, _close, self._connection, remove=self.folder if folder is None else None
+            self, _close, self._connection, remove=self.folder if folder is None else None, owner=os.getpid()
         )
-        self._sweep()
+        self._sweep(is_new=is_new)
 
     @property
     def closed(self) -> bool:
@@ -114,7 +115,7 @@ class State:
         """Drop a record and its content, if there is one, within a change."""
         self._run("DELETE FROM records WHERE kind = ? AND id = ?", kind, record_id)
         if self._run("DELETE FROM contents WHERE id = ? RETURNING id", record_id):
-            self._dropped.append(self._contents / record_id)
+            self._dropped.append(self._path(record_id))
 
     @contextmanager
     def new_content(self) -> Iterator[IO[bytes]]:
@@ -131,7 +132,7 @@ class State:
     def put_content(self, record_id: str, file: IO[bytes]) -> None:
         """Keep what `new_content` opened under the id of its record, within a change."""
         file.flush()
-        Path(file.name).replace(self._contents / record_id)
+        Path(file.name).replace(self._path(record_id))
         self._run("INSERT OR REPLACE INTO contents VALUES (?)", record_id)
 
     def open_content(self, record_id: str) -> IO[bytes] | None:
@@ -140,15 +141,21 @@ class State:
         with self._lock:
             if not self._run("SELECT 1 FROM contents WHERE id = ?", record_id):
                 return None
-            return (self._contents / record_id).open("rb")
+            return self._path(record_id).open("rb")
 
-    def _sweep(self) -> None:
-        """Remove what a killed process left behind: contents that no record has."""
-        self._contents.mkdir(mode=0o700, exist_ok=True)
-        kept = {name for (name,) in self._run("SELECT id FROM contents")}
-        for path in self._contents.iterdir():
-            if path.name not in kept:
+    def _sweep(self, *, is_new: bool) -> None:
+        """Remove what a killed process left behind, and nothing that is not ours by its name."""
+        for path in self._contents.glob(f"{_INCOMING}*"):
+            path.unlink()
+        if is_new:  # whoever removed the database may want to have the contents back
+            return
+        kept = {self._path(name) for (name,) in self._run("SELECT id FROM contents")}
+        for path in self._contents.glob(f"*{_SUFFIX}"):
+            if path not in kept:
                 path.unlink()
+
+    def _path(self, record_id: str) -> Path:
+        return self._contents / f"{record_id}{_SUFFIX}"
 
     def _run(self, statement: str, *values: object) -> list[Any]:
         with self._lock:
@@ -164,27 +171,42 @@ def _make_folder(folder: Path) -> None:
         ) from exc
 
 
-def _open(folder: Path) -> sqlite3.Connection:
+def _make_contents(folder: Path) -> Path:
+    contents = folder / CONTENTS_NAME
+    try:
+        contents.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise OfflineBackendError(
+            f"{contents}: this folder for contents cannot be made ({exc.strerror}); choose another state folder"
+        ) from exc
+    return contents
+
+
+def _open(folder: Path) -> tuple[sqlite3.Connection, bool]:
+    """Return the database, and whether it is a new one."""
     path = folder / FILE_NAME
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # SQLite's journals take over this mode
+        # Only where there is none: closing a file that SQLite has open as well would drop SQLite's lock on it.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))  # SQLite's journals take over this mode
+    except FileExistsError:
+        pass
     except OSError as exc:
         raise OfflineBackendError(
             f"{folder}: this state folder cannot be written ({exc.strerror}); choose another one"
         ) from exc
-    connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+    connection: sqlite3.Connection | None = None
     try:
-        _take(connection)
-    except sqlite3.Error as exc:
-        connection.close()
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        return connection, _take(connection)
+    except (sqlite3.Error, OfflineBackendError) as exc:
+        if connection is not None:
+            connection.close()
+        if isinstance(exc, OfflineBackendError):
+            raise
         raise OfflineBackendError(f"{folder}: {_reason(exc)}") from exc
-    except OfflineBackendError:
-        connection.close()
-        raise
-    return connection
 
 
-def _take(connection: sqlite3.Connection) -> None:
+def _take(connection: sqlite3.Connection) -> bool:
     # With this mode SQLite keeps the exclusive lock after COMMIT. The operating system drops it when the
     # process dies, so a killed backend never locks its successor out.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -200,15 +222,20 @@ def _take(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+    return bool(version == 0)
 
 
 def _reason(exc: sqlite3.Error) -> str:
     if "locked" in str(exc):
         return "another offline backend uses this state folder; close that one or choose another folder"
-    return f"its {FILE_NAME} cannot be used ({exc}); remove that file or choose another folder"
+    if "readonly" in str(exc) or "unable to open" in str(exc):
+        return f"its {FILE_NAME} cannot be written ({exc}); mend its permissions or choose another folder"
+    return f"its {FILE_NAME} cannot be used ({exc}); move that file away or choose another folder"
 
 
-def _close(connection: sqlite3.Connection, *, remove: Path | None) -> None:
+def _close(connection: sqlite3.Connection, *, remove: Path | None, owner: int) -> None:
+    if os.getpid() != owner:  # a forked child ends: what it inherited is its parent's
+        return
     connection.close()
     if remove is not None:
         shutil.rmtree(remove, ignore_errors=True)

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import openai
 from llama_index.core.embeddings import BaseEmbedding
 from llama_index.core.evaluation import BaseEvaluator, EvaluationResult
 from llama_index.core.llms import LLM
@@ -27,6 +28,8 @@ from llama_index_ft_rag.scoring.ragas_metrics import METRIC_NAMES, Measurement, 
 logger = logging.getLogger(__name__)
 
 _MAX_REASON = 300
+# Of errors that the same text meets every time. A key or a quota is not among them: the next run may have another.
+_HOPELESS = frozenset({"context_length_exceeded", "content_filter"})
 
 
 class RagasEvaluationResult(EvaluationResult):
@@ -41,7 +44,7 @@ class RagasEvaluationResult(EvaluationResult):
     judge: str = ""
     """12 hex digits: only scores with the same ones may be compared."""
     retry: bool = False
-    """For an invalid result: whether trying again later may help, as after a timeout or an API error."""
+    """For an invalid result: whether trying again later may help, as after a timeout or when the quota was used up."""
 
 
 class RagasEvaluator(BaseEvaluator):
@@ -175,7 +178,8 @@ class RagasEvaluator(BaseEvaluator):
         except Exception as exc:  # noqa: BLE001 - one failed evaluation must not lose the batch
             logger.warning("%s could not be scored: %s", self.metric, type(exc).__name__)
             text = without_keys(str(exc))[:_MAX_REASON]
-            return _Failure(reason=f"{type(exc).__name__}: {text}" if text else type(exc).__name__, retry=True)
+            reason = f"{type(exc).__name__}: {text}" if text else type(exc).__name__
+            return _Failure(reason=reason, retry=not _is_hopeless(exc))
 
     def _missing(self, inputs: Mapping[str, Any]) -> str | None:
         needed = [name for name, required in self._metric.inputs.items() if required]
@@ -195,6 +199,10 @@ class RagasEvaluator(BaseEvaluator):
 class _Failure:
     reason: str
     retry: bool = False
+
+
+def _is_hopeless(error: Exception) -> bool:
+    return isinstance(error, openai.APIError) and error.code in _HOPELESS
 
 
 def _feedback(measurement: Measurement) -> str | None:

@@ -1,28 +1,28 @@
 """Faults in which a complete answer holds something else than it should.
 
 In: what is wrong with the body. Out: faults. The request took effect, the status is the one of a success and
-HTTP sees nothing wrong. Knows nothing of what the answer is about.
+HTTP sees nothing wrong. Where there is nothing to damage, a fault waits. Knows nothing of what the answer is about.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llama_index_ft_rag.offline.faults import Fault
 from llama_index_ft_rag.offline.protocol import Handler, Request, Response
 from llama_index_ft_rag.testing.connections import checked_part, first_part
 from llama_index_ft_rag.testing.http_errors import CHAT_ROUTE
-from llama_index_ft_rag.testing.rewriting import change_json, is_stream, whole_body, with_body
+from llama_index_ft_rag.testing.rewriting import change_body, change_json, is_stream, whole_body, with_body
 
 _LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
 
 
 @dataclass(frozen=True, kw_only=True)
 class _ChangedAnswer(Fault):
-    change: Callable[[Response], Response]
+    change: Callable[[Response], Response] = field(repr=False)
 
     def strike(self, request: Request, proceed: Handler) -> Response:
         return self.change(proceed(request))
@@ -52,23 +52,25 @@ def html_page() -> Fault:
     """Answer with a login page and status 200, as a proxy or captive portal does."""
 
     def page(response: Response) -> Response:
-        answer = with_body(response, _LOGIN_PAGE, content_type="text/html; charset=utf-8")
-        whole_body(response)
-        return replace(answer, status=200)
+        whole_body(response)  # a download that is not read to its end stays open
+        return replace(with_body(response, _LOGIN_PAGE, content_type="text/html; charset=utf-8"), status=200)
 
     return _ChangedAnswer(name="html_page", change=page)
 
 
 def wrong_content_type(content_type: str = "text/plain; charset=utf-8") -> Fault:
     """Call the right body something that it is not."""
-    return _ChangedAnswer(
-        name="wrong_content_type",
-        change=lambda response: with_body(response, whole_body(response), content_type=content_type),
-    )
+
+    def renamed(response: Response) -> Response:
+        if response.headers.get("content-type") == content_type:
+            return response
+        return replace(response, headers={**response.headers, "content-type": content_type})
+
+    return _ChangedAnswer(name="wrong_content_type", change=renamed)
 
 
 def missing_field(field: str) -> Fault:
-    """Leave a top-level field out of the JSON of an answer, such as `choices`, `id` or `data`."""
+    """Leave a top-level field out of the JSON of an answer or event, such as `choices` or `id`, where there is one."""
 
     def without(value: dict[str, Any]) -> dict[str, Any]:
         return {name: part for name, part in value.items() if name != field}
@@ -78,17 +80,18 @@ def missing_field(field: str) -> Fault:
 
 def error_in_stream(message: str = "The server had an error while processing your request.") -> Fault:
     """End a stream after its first events with an event that is an error; other answers stay as they are."""
-    error = {"message": message, "type": "server_error", "param": None, "code": None}
+    event = json.dumps({"error": {"message": message, "type": "server_error", "param": None, "code": None}})
 
-    def broken(response: Response) -> Response:
-        if not is_stream(response):
-            return response
-        events = whole_body(response).split(b"\n\n")
-        event = b"data: " + json.dumps({"error": error}).encode("ascii")
-        return with_body(response, b"\n\n".join([*events[: len(events) // 2], event, b""]))
+    def broken(body: bytes) -> bytes:
+        events = body.split(b"\n\n")
+        return b"\n\n".join([*events[: len(events) // 2], b"data: " + event.encode("ascii"), b""])
 
-    return _ChangedAnswer(name="error_in_stream", route=CHAT_ROUTE, change=broken)
+    return _ChangedAnswer(
+        name="error_in_stream",
+        route=CHAT_ROUTE,
+        change=lambda response: change_body(response, broken) if is_stream(response) else response,
+    )
 
 
 def _damaged(name: str, damage: Callable[[bytes], bytes]) -> Fault:
-    return _ChangedAnswer(name=name, change=lambda response: with_body(response, damage(whole_body(response))))
+    return _ChangedAnswer(name=name, change=lambda response: change_body(response, damage))

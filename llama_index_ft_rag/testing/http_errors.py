@@ -1,21 +1,21 @@
 """Faults in which the service answers with an error: status codes with the bodies that come with them.
 
-In: what is wrong. Out: faults. Unless told otherwise the request has no effect. Codes and messages are the
-published ones, as of November 2026.
+In: what is wrong. Out: faults. Unless told otherwise the request has no effect. What the offline backend answers
+with by itself too, it answers in the words of `offline.service_errors`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.offline import service_errors
 from llama_index_ft_rag.offline.faults import Fault
-from llama_index_ft_rag.offline.metering import quota_used_up as quota_failure
 from llama_index_ft_rag.offline.protocol import Handler, Request, Response, error_response
 from llama_index_ft_rag.offline.responder import ApiFailure
-from llama_index_ft_rag.testing.rewriting import json_of, take_effect
+from llama_index_ft_rag.testing.rewriting import take_effect
 
 CHAT_ROUTE = "POST /v1/chat/completions"
 JOBS_ROUTE = "POST /v1/fine_tuning/jobs"
@@ -33,7 +33,7 @@ _BAD_GATEWAY = b"""<html>
 
 @dataclass(frozen=True, kw_only=True)
 class _ErrorAnswer(Fault):
-    make: Callable[[Request], Response]
+    make: Callable[[Request], Response] = field(repr=False)
     took_effect: bool = False
 
     def strike(self, request: Request, proceed: Handler) -> Response:
@@ -66,8 +66,10 @@ def answer_with(
         took_effect: Whether the request took effect all the same.
 
     Raises:
-        ConfigurationError: If both a message and a body are given, or neither.
+        ConfigurationError: If both a message and a body are given, or neither, or `status` is none of an answer.
     """
+    if not 200 <= status <= 599:
+        raise ConfigurationError(f"answer_with({status}): pass a status of an answer, from 200 to 599")
     if (message is None) == (body is None):
         raise ConfigurationError(f"answer_with({status}): pass either a message or a body")
     if message is not None:
@@ -82,16 +84,11 @@ def answer_with(
 
 def rate_limited(*, retry_after: float | None = None) -> Fault:
     """429 `rate_limit_exceeded`: too many tokens per minute; `retry_after` seconds are sent as `Retry-After`."""
-    wait = "" if retry_after is None else f" Please try again in {retry_after:g}s."
+    _check_wait("rate_limited", retry_after)
 
     def failure(request: Request) -> ApiFailure:
-        return ApiFailure(
-            message=f"Rate limit reached for {_model_of(request)} in organization org-offline on tokens per min (TPM): "
-            f"Limit 90000, Used 89800, Requested 900.{wait}",
-            status=429,
-            type="tokens",
-            code="rate_limit_exceeded",
-            retry_after=retry_after,
+        return service_errors.rate_limited(
+            _model_of(request), unit="tokens", limit=90_000, used=89_800, requested=900, retry_after=retry_after
         )
 
     return _failing("rate_limited", failure)
@@ -99,11 +96,12 @@ def rate_limited(*, retry_after: float | None = None) -> Fault:
 
 def quota_used_up() -> Fault:
     """429 `insufficient_quota`: nothing is left to spend, so that trying again does not help."""
-    return _failing("quota_used_up", lambda _: quota_failure())
+    return _failing("quota_used_up", lambda _: service_errors.quota_used_up())
 
 
 def overloaded(*, retry_after: float | None = None) -> Fault:
     """503: the service has too much to do; `retry_after` seconds are sent as `Retry-After`."""
+    _check_wait("overloaded", retry_after)
     message = "The server is currently overloaded with other requests. Sorry about that! You can retry your request."
     failure = ApiFailure(message=message, status=503, type="server_error", retry_after=retry_after)
     return _failing("overloaded", lambda _: failure)
@@ -111,9 +109,7 @@ def overloaded(*, retry_after: float | None = None) -> Fault:
 
 def server_error(*, took_effect: bool = False) -> Fault:
     """500: the service failed, before or after the request took effect."""
-    message = "The server had an error while processing your request. Sorry about that!"
-    failure = ApiFailure(message=message, status=500, type="server_error")
-    return _failing("server_error", lambda _: failure, took_effect=took_effect)
+    return _failing("server_error", lambda _: service_errors.server_error(), took_effect=took_effect)
 
 
 def bad_gateway(*, took_effect: bool = False) -> Fault:
@@ -146,27 +142,24 @@ def permission_denied() -> Fault:
 
 def training_not_available() -> Fault:
     """403 `training_not_available`: the organisation may create no jobs any more; the upload before went well."""
-    failure = ApiFailure(
-        message="OpenAI is winding down the fine-tuning platform and your organization is no longer able to create "
-        "new fine-tuning training jobs.",
-        status=403,
-        code="training_not_available",
-    )
-    return _failing("training_not_available", lambda _: failure, route=JOBS_ROUTE)
+    return _failing("training_not_available", lambda _: service_errors.training_not_available(), route=JOBS_ROUTE)
 
 
 def model_not_found() -> Fault:
     """404 `model_not_found`: no such model, or none that this key may use."""
 
     def failure(request: Request) -> ApiFailure:
-        message = f"The model `{_model_of(request)}` does not exist or you do not have access to it."
-        return ApiFailure(message=message, status=404, code="model_not_found")
+        return service_errors.model_not_found(_model_of(request))
 
     return _failing("model_not_found", failure, route=CHAT_ROUTE)
 
 
 def context_too_long(*, limit: int = 8192, used: int = 9000) -> Fault:
     """400 `context_length_exceeded`: the messages have more tokens than the model takes."""
+    if not 0 < limit < used:
+        raise ConfigurationError(
+            f"context_too_long(limit={limit}, used={used}): pass a limit above 0, and more tokens used than that"
+        )
     failure = ApiFailure(
         message=f"This model's maximum context length is {limit} tokens. However, your messages resulted in "
         f"{used} tokens. Please reduce the length of the messages.",
@@ -189,8 +182,9 @@ def content_filtered() -> Fault:
 
 def request_too_large(*, limit: int = 26_214_400) -> Fault:
     """413: the request has more bytes than the service reads."""
-    message = f"413: Maximum content size limit ({limit}) exceeded ({limit + 1} bytes read)"
-    failure = ApiFailure(message=message, status=413, type="server_error")
+    if limit < 1:
+        raise ConfigurationError(f"request_too_large(limit={limit}): pass a number of bytes above 0")
+    failure = service_errors.file_too_large(limit=limit, size=limit + 1)
     return _failing("request_too_large", lambda _: failure, route=UPLOAD_ROUTE)
 
 
@@ -205,5 +199,12 @@ def _failing(
     )
 
 
-def _model_of(request: Request) -> Any:
-    return json_of(request).get("model", "gpt-4.1")
+def _check_wait(name: str, retry_after: float | None) -> None:
+    if retry_after is not None and not 0 <= retry_after < math.inf:
+        raise ConfigurationError(
+            f"{name}(retry_after={retry_after}): pass a number of seconds that is not below 0, or leave it out"
+        )
+
+
+def _model_of(request: Request) -> str:
+    return service_errors.model_of(request) or "gpt-4.1"

@@ -1,50 +1,58 @@
 """Faults of the model: what it says is not what it was asked for, above all where a judge should fill in JSON.
 
 In: a text, or how to change the one that a model said. Out: faults of chat completions, plain and streamed.
-Where a preset finds nothing to spoil, as in an answer without JSON, it leaves the answer alone: a judge's
-prompts and other prompts may use one backend. Knows no judge in particular.
+Where a preset finds nothing to spoil, as in an answer without JSON, it leaves the answer alone and waits for
+another: a judge's prompts and other prompts may use one backend. Knows no judge in particular.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline.faults import Fault
 from llama_index_ft_rag.offline.protocol import Handler, Request, Response
 from llama_index_ft_rag.testing.http_errors import CHAT_ROUTE
-from llama_index_ft_rag.testing.rewriting import change_json, is_stream, json_of, whole_body, with_body
+from llama_index_ft_rag.testing.rewriting import change_json, is_stream, json_of
 
 ChangeText = Callable[[str], str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _OtherAnswer(Fault):
-    change: ChangeText
+    change: ChangeText = field(repr=False)
     route: str = CHAT_ROUTE
+    reach: tuple[str, ...] = (CHAT_ROUTE,)
 
     def strike(self, request: Request, proceed: Handler) -> Response:
         response = proceed(request)
-        if is_stream(response):
-            response = with_body(response, whole_body(response))
-            return change_json(response, _Retelling(_texts_of(response), self.change))
-        return change_json(response, self._changed)
+        if not is_stream(response):
+            return change_json(response, self._changed)
+        said = _texts_of(response)
+        told = {index: self.change(text) for index, text in said.items()}
+        return response if told == said else change_json(response, _Retelling(told))
 
     def _changed(self, completion: dict[str, Any]) -> dict[str, Any]:
         for choice in completion.get("choices", []):
-            message = choice["message"]
+            message = choice.get("message", {})
             if isinstance(message.get("content"), str):
                 message["content"] = self.change(message["content"])
         return completion
 
 
 def change_answer(change: str | ChangeText) -> Fault:
-    """Let the model say something else: a text, or what a function makes of the text that it said."""
+    """Let the model say something else: a text, or what a function makes of the text that it said.
+
+    Only in chat completions; an answer that holds no text, or the one it would get, is left alone.
+    """
     if isinstance(change, str):
         said = change
         return _OtherAnswer(name="change_answer", change=lambda _: said)
+    if not callable(change):
+        raise ConfigurationError(f"change_answer({change!r}): pass a text, or a function of the text that was said")
     return _OtherAnswer(name="change_answer", change=change)
 
 
@@ -55,7 +63,7 @@ def not_json() -> Fault:
 
 def json_in_code_fences() -> Fault:
     """Put the model's JSON between code fences, with a sentence in front of it."""
-    return _spoiling("json_in_code_fences", lambda value: value, "Here is the result:\n\n```json\n{}\n```")
+    return _on_json("json_in_code_fences", lambda said, _: f"Here is the result:\n\n```json\n{said}\n```")
 
 
 def missing_key(key: str | None = None) -> Fault:
@@ -107,14 +115,14 @@ def mentions(text: str) -> Callable[[Request], bool]:
 
 
 class _Retelling:
-    """Puts a changed text into the events of a stream: all of it where the first piece stood."""
+    """Puts another text into the events of a stream: all of it where the first piece stood."""
 
-    def __init__(self, texts: dict[int, str], change: ChangeText) -> None:
-        self._left = {index: change(text) for index, text in texts.items()}
+    def __init__(self, texts: dict[int, str]) -> None:
+        self._left = dict(texts)
 
     def __call__(self, event: dict[str, Any]) -> dict[str, Any]:
         for choice in event.get("choices", []):
-            delta = choice["delta"]
+            delta = choice.get("delta", {})
             # The first event of a choice names the role beside an empty text.
             if isinstance(delta.get("content"), str):
                 delta["content"] = "" if "role" in delta else self._left.pop(choice["index"], "")
@@ -128,23 +136,32 @@ def _texts_of(response: Response) -> dict[int, str]:
 
     def collect(event: dict[str, Any]) -> dict[str, Any]:
         for choice in event.get("choices", []):
-            if isinstance(choice["delta"].get("content"), str):
-                texts[choice["index"]] = texts.get(choice["index"], "") + choice["delta"]["content"]
+            piece = choice.get("delta", {}).get("content")
+            if isinstance(piece, str):
+                texts[choice["index"]] = texts.get(choice["index"], "") + piece
         return event
 
     change_json(response, collect)
     return texts
 
 
-def _spoiling(name: str, spoil: Callable[[Any], Any], frame: str = "{}") -> Fault:
-    def change(said: str) -> str:
+def _spoiling(name: str, spoil: Callable[[Any], Any]) -> Fault:
+    def change(said: str, value: Any) -> str:
+        spoilt = spoil(value)
+        return said if spoilt == value else json.dumps(spoilt, ensure_ascii=False)
+
+    return _on_json(name, change)
+
+
+def _on_json(name: str, change: Callable[[str, Any], str]) -> Fault:
+    def changed(said: str) -> str:
         try:
             value = json.loads(said)
         except ValueError:
             return said
-        return frame.replace("{}", json.dumps(spoil(value), ensure_ascii=False))
+        return change(said, value)
 
-    return _OtherAnswer(name=name, change=change)
+    return _OtherAnswer(name=name, change=changed)
 
 
 def _same(value: Any) -> Any:

@@ -1,25 +1,25 @@
 """Answers of the offline backend, taken apart and made into others; the part that several faults share.
 
-In: a response, and how its body or the JSON in it is to change. Out: another response. Server-sent events are
-changed one by one. Knows nothing of why.
+In: a response, and how its body or the JSON in it is to change. Out: another response, or the very same one where
+nothing in it changed. Server-sent events are changed one by one. Knows nothing of why.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from llama_index_ft_rag.offline.protocol import Handler, Request, Response
+from llama_index_ft_rag.offline.protocol import JSON_TYPE, Handler, Request, Response
 
+_EVENTS_TYPE = "text/event-stream"
 _DATA = b"data: "
-_EVENT_END = b"\n\n"
 
 
 def is_stream(response: Response) -> bool:
     """Tell whether an answer is made of server-sent events."""
-    return response.headers.get("content-type", "").startswith("text/event-stream")
+    return _content_type(response) == _EVENTS_TYPE
 
 
 def whole_body(response: Response) -> bytes:
@@ -35,18 +35,25 @@ def with_body(response: Response, body: bytes, *, content_type: str | None = Non
     return replace(response, headers=headers, body=(body,))
 
 
-def change_json(response: Response, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
-    """Change the JSON object of a successful answer, or that of each of its events; other answers stay."""
-    if response.status >= 300:
-        return response
+def change_body(response: Response, change: Callable[[bytes], bytes]) -> Response:
+    """Change the bytes of an answer, whatever they are."""
     body = whole_body(response)
+    changed = change(body)
+    # What can be read only once has been read: it cannot be handed on as it was.
+    is_as_it_was = changed == body and not isinstance(response.body, Iterator)
+    return response if is_as_it_was else with_body(response, changed)
+
+
+def change_json(response: Response, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Response:
+    """Change the JSON object of a successful answer, or that of each of its events.
+
+    Errors, other types of content, and a text that is no JSON object stay as they are.
+    """
+    if response.status >= 300 or _content_type(response) not in {JSON_TYPE, _EVENTS_TYPE}:
+        return response
     if not is_stream(response):
-        return with_body(response, _changed(body, change))
-    events = [
-        _DATA + _changed(event.removeprefix(_DATA), change) if event.startswith(_DATA + b"{") else event
-        for event in body.split(_EVENT_END)
-    ]
-    return with_body(response, _EVENT_END.join(events))
+        return change_body(response, lambda body: _changed(body, change))
+    return change_body(response, lambda body: b"\n".join(_changed_line(line, change) for line in body.split(b"\n")))
 
 
 def take_effect(request: Request, proceed: Handler) -> None:
@@ -64,6 +71,21 @@ def json_of(request: Request) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def _content_type(response: Response) -> str:
+    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _changed_line(line: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
+    return _DATA + _changed(line.removeprefix(_DATA), change) if line.startswith(_DATA) else line
+
+
 def _changed(text: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:
-    value = json.loads(text)
-    return json.dumps(change(value) if isinstance(value, dict) else value).encode("ascii")
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(value, dict):
+        return text
+    before = json.dumps(value)  # now: a change may be made in place
+    after = json.dumps(change(value))
+    return text if after == before else after.encode("ascii")

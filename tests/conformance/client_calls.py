@@ -11,6 +11,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import openai
@@ -18,7 +19,7 @@ import openai
 from conformance import client_model_calls, client_training_calls  # noqa: F401 - they fill the list of calls
 from conformance.client_api import CALLS, MODEL, Api, Call, answer
 from llama_index_ft_rag.offline import OfflineBackend, Request, Response, ScriptedResponder, serve
-from llama_index_ft_rag.offline.faults import fits
+from llama_index_ft_rag.offline.faults import Fault, fits
 
 NOT_SERVED = {
     "chat.completions.delete",
@@ -44,25 +45,26 @@ RESOURCES = (
 )
 
 
-class Watch:
-    """A fault that changes nothing, and by the log of faults shows which requests came."""
+@dataclass(frozen=True, kw_only=True)
+class Watch(Fault):
+    """Spoils nothing, and keeps which requests came."""
 
-    name = "watched"
-    route = "*"
-
-    def concerns(self, request: Request) -> bool:
-        """Watch every request."""
-        return True
+    name: str = "watch"
+    times: int | None = None
+    came: set[str] = field(default_factory=set)
+    """Such as `GET /v1/files`."""
 
     def strike(self, request: Request, proceed: Callable[[Request], Response]) -> Response:
         """Answer as if nothing were wrong."""
+        self.came.add(f"{request.method} {request.path}")
         return proceed(request)
 
 
 async def problem_of(made: Call, operation: str, *, door: str, is_async: bool) -> str | None:
     """Make one call on a new backend; return what went wrong."""
     with OfflineBackend(responder=ScriptedResponder(answer, models=[MODEL])) as backend:
-        backend.faults.add(Watch(), times=None)
+        watch = Watch()
+        backend.faults.add(watch)
         server = serve(backend) if door == "loopback" else None
         kind = openai.AsyncOpenAI if is_async else openai.OpenAI
         make_door = backend.async_http_client if is_async else backend.http_client
@@ -76,8 +78,7 @@ async def problem_of(made: Call, operation: str, *, door: str, is_async: bool) -
             await api(api.client.close())
             if server:
                 server.close()
-        came = {f"{strike.method} {strike.path}" for strike in backend.faults.log}
-    reached = any(fits(operation, *request.split(" ", 1)) for request in came)
+    reached = any(fits(operation, *request.split(" ", 1)) for request in watch.came)
     return None if reached else f"never asked for {operation}"
 
 

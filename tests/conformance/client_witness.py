@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 from conformance.table import Column, cell_of
 
-ALSO_NEEDED = ("numpy", "tiktoken")
+ALSO_NEEDED = ("numpy",)
 """What the package's offline parts import beside openai and what that brings."""
 
 _TESTS = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import yaml
 
 SKIPPED = {
-    "datadog-openai/v0_*": "made by openai 0.x, whose paths and shapes are gone",
+    "datadog-openai/v0_fine_tune_*": "the fine-tunes endpoints, which are gone",
     "datadog-openai/v1_azure_*": "Azure has paths of its own, which the backend does not serve",
     "datadog-openai/v1_deepseek_*": "another vendor's service",
     "ruby-openai/history/legacy_*": "the fine-tunes endpoints, which are gone",

@@ -28,6 +28,7 @@ from schemathesis.openapi.checks import JsonSchemaError
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
 from conformance.client_api import answer
+from conformance.explanations import Explanation, Explanations
 from conformance.stage import BATCH, MODEL, TRAINING, Stage, served_operations
 from conformance.table import Cell, Column, cell_of
 from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder, serve
@@ -36,41 +37,89 @@ WITNESS = "schema"
 EXAMPLES = 40
 """Requests per operation and kind."""
 
-EXPLANATIONS = {
-    "the description's own example of a batch has null for what has not happened": (
-        "errors is null, against its type",
-        "output_file_id is null, against its type",
-        "error_file_id is null, against its type",
-        "in_progress_at is null, against its type",
-        "finalizing_at is null, against its type",
-        "completed_at is null, against its type",
-        "failed_at is null, against its type",
-        "expired_at is null, against its type",
-        "cancelling_at is null, against its type",
-        "cancelled_at is null, against its type",
-    ),
-    "an empty list has no first and no last id": (
-        "first_id is null, against its type",
-        "last_id is null, against its type",
-    ),
-    "recorded traffic has null for a file that nothing is wrong with": ("status_details is null, against its type",),
-    "the description takes this purpose in a request and forgets it in the answer": (
-        'purpose is "evals", against its enum',
-    ),
-    "recorded traffic has an empty object for a job that nothing is wrong with": ("error is {}, against its anyOf",),
-    "the description's own example of a preference job has null in the place of other methods' settings": (
-        "hyperparameters is null, against its type",
-    ),
-    "the description's own example of a paused job says so": ('status is "paused", against its enum',),
-    "recorded traffic has the bytes of a file as what they are, the description as a JSON string": (
-        "content type application/octet-stream",
-    ),
-    "recorded traffic has one string where base64 was asked for": ("embedding is a str, against its type",),
+_JOBS = ("POST /v1/fine_tuning/jobs", "GET /v1/fine_tuning/jobs", "GET /v1/fine_tuning/jobs/*")
+_FILES = ("POST /v1/files", "GET /v1/files", "GET /v1/files/*")
+_BATCHES = ("POST /v1/batches", "GET /v1/batches", "GET /v1/batches/*", "POST /v1/batches/*/cancel")
+_HAPPENED = {
+    "errors": {"failed"},
+    "output_file_id": {"completed"},
+    "in_progress_at": {"in_progress", "finalizing", "completed", "expired"},
+    "finalizing_at": {"finalizing", "completed"},
+    "completed_at": {"completed"},
+    "failed_at": {"failed"},
+    "expired_at": {"expired"},
+    "cancelling_at": {"cancelling", "cancelled"},
+    "cancelled_at": {"cancelled"},
 }
-"""How the backend departs from the description, by the reason why; in a list, each item counts as if alone.
-A reason that nothing needs is an error."""
+"""By field of a batch, the statuses in which it must say something."""
+_NEVER_NULL = {"in_progress_at": "GET /v1/batches/*", "cancelling_at": "POST /v1/batches/*/cancel"}
+"""By field of a batch, the operation that always fills it: a look at one batch moves it on."""
 
-_REASONS = {violation: reason for reason, violations in EXPLANATIONS.items() for violation in violations}
+EXPLANATIONS = (
+    *(
+        Explanation(
+            reason="the description's own example of a batch has null for what has not happened",
+            departures=(f"{name} is null, against its type",),
+            places=tuple(place for place in _BATCHES if place != _NEVER_NULL.get(name)),
+            when=lambda evidence, happened=statuses: evidence.thing["status"] not in happened,
+        )
+        for name, statuses in _HAPPENED.items()
+    ),
+    Explanation(
+        reason="the description's own example of a batch has null for what has not happened",
+        departures=("error_file_id is null, against its type",),
+        places=_BATCHES,
+        when=lambda evidence: evidence.thing["request_counts"]["failed"] == 0,
+    ),
+    Explanation(
+        reason="an empty list has no first and no last id",
+        departures=("first_id is null, against its type", "last_id is null, against its type"),
+        places=("GET /v1/files", "GET /v1/batches"),
+        when=lambda evidence: evidence.thing["data"] == [],
+    ),
+    Explanation(
+        reason="recorded traffic has null for a file that nothing is wrong with",
+        departures=("status_details is null, against its type",),
+        places=_FILES,
+        when=lambda evidence: evidence.thing["status"] != "error",
+    ),
+    Explanation(
+        reason="the description takes this purpose in a request and forgets it in the answer",
+        departures=('purpose is "evals", against its enum',),
+        places=("POST /v1/files",),
+    ),
+    Explanation(
+        reason="recorded traffic has an empty object for a job that nothing is wrong with",
+        departures=("error is {}, against its anyOf",),
+        places=(*_JOBS, *(f"POST /v1/fine_tuning/jobs/*/{change}" for change in ("cancel", "pause", "resume"))),
+        when=lambda evidence: evidence.thing["status"] != "failed",
+    ),
+    Explanation(
+        reason="the description's own example of a preference job has null in the place of other methods' settings",
+        departures=("hyperparameters is null, against its type",),
+        places=("POST /v1/fine_tuning/jobs",),
+        when=lambda evidence: evidence.thing["method"]["type"] == "dpo",
+    ),
+    Explanation(
+        reason="the description's own example of a paused job says so",
+        departures=('status is "paused", against its enum',),
+        places=(*_JOBS[1:], "POST /v1/fine_tuning/jobs/*/pause"),
+    ),
+    Explanation(
+        reason="recorded traffic has the bytes of a file as what they are, the description as a JSON string",
+        departures=("content type application/octet-stream",),
+        places=("GET /v1/files/*/content",),
+    ),
+    Explanation(
+        reason="recorded traffic has one string where base64 was asked for",
+        departures=("embedding is a str, against its type",),
+        places=("POST /v1/embeddings",),
+        when=lambda evidence: evidence.request["encoding_format"] == "base64",
+    ),
+)
+"""How the backend departs from the description; in a list, each item counts as if alone.
+A place or departure that nothing needs is an error."""
+
 _NOT_DESCRIBED = "the description at hand has no such operation"
 _SETTINGS = settings(
     max_examples=EXAMPLES,
@@ -84,30 +133,47 @@ _SETTINGS = settings(
 _Prepare = Callable[[schemathesis.Case], None]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Evidence:
+    """What is around a value that departs."""
+
+    thing: Any
+    """The object that has the value."""
+    request: Any
+    """The body of the request."""
+
+
 @dataclass
 class _Seen:
     """What became of the requests for one operation."""
 
+    operation: str
+    explanations: Explanations
     statuses: Counter[int] = field(default_factory=Counter)
-    violations: Counter[str] = field(default_factory=Counter)
+    problems: Counter[str] = field(default_factory=Counter)
+    reasons: set[str] = field(default_factory=set)
+
+    def add(self, violation: str, evidence: _Evidence) -> None:
+        """Take a violation down, as explained or as a problem."""
+        reason = self.explanations.reason(violation, place=self.operation, evidence=evidence)
+        if reason is None:
+            self.problems[violation] += 1
+        else:
+            self.reasons.add(reason)
 
 
 def witness(description: Path) -> Column:
     """Ask backends with a scripted responder for all that the description has and the backend serves."""
     schema = schemathesis.openapi.from_dict(yaml.load(description.read_text("utf-8"), Loader=yaml.CSafeLoader))
     operations = {_name(found.ok()): found.ok() for found in schema.get_all_operations()}
-    used: set[str] = set()
+    explanations = Explanations(EXPLANATIONS)
     cells: dict[str, Cell] = {}
     for name in served_operations():
         if name in operations:
-            seen = _ask(operations[name], name)
-            cells[name] = _judge(seen)
-            used |= seen.violations.keys()
+            cells[name] = _judge(_ask(operations[name], _Seen(operation=name, explanations=explanations)))
         else:
             cells[name] = Cell(verdict="skipped", notes=(_NOT_DESCRIBED,))
-    for idle in _REASONS.keys() - used:
-        cells[f"explained: {idle}"] = Cell(verdict="RED", notes=("nothing departs like this; remove it",))
-    return Column(witness=WITNESS, cells=cells)
+    return Column(witness=WITNESS, cells={**cells, **explanations.idle()})
 
 
 @schemathesis.deserializer("text/event-stream")
@@ -124,10 +190,9 @@ def _name(operation: schemathesis.APIOperation) -> str:
     return f"{operation.method.upper()} /v1{re.sub('{[^}]*}', '*', operation.path)}"
 
 
-def _ask(operation: schemathesis.APIOperation, name: str) -> _Seen:
-    seen = _Seen()
+def _ask(operation: schemathesis.APIOperation, seen: _Seen) -> _Seen:
     with OfflineBackend(responder=ScriptedResponder(answer)) as backend, serve(backend) as server:
-        for mode, prepare in _kinds_of_requests(name, Stage(backend), seen):
+        for mode, prepare in _kinds_of_requests(Stage(backend), seen):
             _ask_in_one_way(operation.as_strategy(mode), prepare, server.url, seen)
     return seen
 
@@ -142,7 +207,9 @@ def _ask_in_one_way(cases: SearchStrategy[schemathesis.Case], prepare: _Prepare,
     ask()
 
 
-def _kinds_of_requests(name: str, stage: Stage, seen: _Seen) -> Iterator[tuple[schemathesis.GenerationMode, _Prepare]]:
+def _kinds_of_requests(stage: Stage, seen: _Seen) -> Iterator[tuple[schemathesis.GenerationMode, _Prepare]]:
+    name = seen.operation
+
     def put_in_what_exists(case: schemathesis.Case) -> None:
         for parameter in case.path_parameters:
             case.path_parameters[parameter] = stage.id_for(name)
@@ -176,13 +243,14 @@ def _send(case: schemathesis.Case, url: str, seen: _Seen) -> None:
     response = case.call(base_url=url, headers={"Authorization": "Bearer any"})
     seen.statuses[response.status_code] += 1
     if response.status_code >= 500:
-        seen.violations[f"status {response.status_code} for {case.as_curl_command()}"] += 1
+        seen.problems[f"status {response.status_code} for {case.as_curl_command()}"] += 1
     if not 200 <= response.status_code < 300:
         return
     try:
         case.validate_response(response, checks=[response_schema_conformance, content_type_conformance])
     except FailureGroup as group:
-        seen.violations.update(_describe(failure) for failure in group.exceptions)
+        for failure in group.exceptions:
+            seen.add(_describe(failure), _Evidence(thing=_thing(failure, response.content), request=case.body))
 
 
 def _describe(failure: Any) -> str:
@@ -195,12 +263,21 @@ def _describe(failure: Any) -> str:
     return f"{path.removeprefix('.data[]').lstrip('.')} is {shown}, against its {keyword}"
 
 
+def _thing(failure: Any, content: bytes) -> Any:
+    """Find the object whose value a failure is about."""
+    if not isinstance(failure, JsonSchemaError) or content.startswith(b"data: "):
+        return None
+    thing = json.loads(content)
+    for step in list(failure.instance_path)[:-1]:
+        thing = thing[step]
+    return thing
+
+
 def _judge(seen: _Seen) -> Cell:
-    problems = [violation for violation in seen.violations if violation not in _REASONS]
+    problems = list(seen.problems)
     if not any(200 <= status < 300 for status in seen.statuses):
         problems.append(f"no request succeeded: {dict(seen.statuses)}")
-    explained = {_REASONS[violation] for violation in seen.violations if violation in _REASONS}
-    return cell_of(problems=problems, explained=sorted(explained))
+    return cell_of(problems=problems, explained=sorted(seen.reasons))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llama_index_ft_rag.offline.protocol import Refusal, stable_hash
 from llama_index_ft_rag.offline.responder import (
@@ -30,6 +31,10 @@ class Call:
     id: str
     name: str
     arguments: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a message of a chat holds it."""
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,33 +1,22 @@
 """The input file of a batch: its lines, and what must be right about them before any is answered.
 
-In: the bytes of an uploaded file, read line by line. Out: lines, or what is wrong with them, each with its
+In: an uploaded file, read line by line. Out: how many lines it has, or what is wrong with them, each with its
 number and the service's code. Knows nothing of what the requests in the lines ask for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
+from llama_index_ft_rag.offline.api.fields import missing
+from llama_index_ft_rag.offline.api.json_lines import Line, read_lines
 from llama_index_ft_rag.offline.protocol import load_json
 
 MOST_LINES = 50_000
 MOST_ERRORS = 100
 """Of the errors that one batch tells; a longer list would be sent with every look."""
-
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-@dataclass(frozen=True, kw_only=True)
-class InputLine:
-    """One line of an input file that is not blank."""
-
-    number: int
-    """Counts from 1, blank lines included."""
-    text: bytes
-    end: int
-    """Where the next line starts, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +30,11 @@ class CheckedInput:
     """As the batch object lists them; empty if the batch can be run."""
 
 
-def read_input(content: IO[bytes], *, start: int = 0, number: int = 0) -> Iterator[InputLine]:
-    """Read on from a place where `number` lines have been read."""
-    content.seek(start)
-    place = start
-    for text in content:
-        number += 1
-        place += len(text)
-        line = text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
-        if line.strip():
-            yield InputLine(number=number, text=line, end=place)
-
-
-def check_input(content: IO[bytes], *, endpoint: str) -> CheckedInput:
+def check_batch_input(content: IO[bytes], *, endpoint: str) -> CheckedInput:
     """Look for everything that keeps a batch from being run."""
     checks = _Checks(endpoint)
     total = 0
-    for line in read_input(content):
+    for line in read_lines(content):
         total += 1
         if total > MOST_LINES:
             message = f"The batch input file has too many requests; at most {MOST_LINES} are taken."
@@ -70,7 +47,7 @@ def check_input(content: IO[bytes], *, endpoint: str) -> CheckedInput:
     return CheckedInput(total=total, model=checks.model, errors=checks.errors[:MOST_ERRORS])
 
 
-def batch_error(code: str, message: str, *, param: str | None = None, line: int | None = None) -> dict[str, Any]:
+def batch_error(code: str | None, message: str, *, param: str | None = None, line: int | None = None) -> dict[str, Any]:
     """Make one entry of the `errors` of a batch object."""
     return {"code": code, "message": message, "param": param, "line": line}
 
@@ -82,7 +59,7 @@ class _Checks:
         self._endpoint = endpoint
         self._custom_ids: set[str] = set()
 
-    def look_at(self, line: InputLine) -> None:
+    def look_at(self, line: Line) -> None:
         try:
             value = load_json(line.text)
         except ValueError:
@@ -101,7 +78,7 @@ class _Checks:
         elif body is not None:
             self._tell(line, "invalid_type", "Invalid type for 'body': expected an object.", "body")
 
-    def _check_custom_id(self, line: InputLine, value: Mapping[str, Any]) -> None:
+    def _check_custom_id(self, line: Line, value: Mapping[str, Any]) -> None:
         custom_id = self._required(line, value, "custom_id")
         if custom_id is None:
             return
@@ -113,14 +90,14 @@ class _Checks:
         else:
             self._custom_ids.add(custom_id)
 
-    def _check_target(self, line: InputLine, value: Mapping[str, Any]) -> None:
+    def _check_target(self, line: Line, value: Mapping[str, Any]) -> None:
         if self._required(line, value, "method") not in (None, "POST"):
             self._tell(line, "invalid_method", "The method of a request in a batch is 'POST'.", "method")
         if self._required(line, value, "url") not in (None, self._endpoint):
             message = "The URL provided for this request does not match the batch endpoint."
             self._tell(line, "invalid_url", message, "url")
 
-    def _check_model(self, line: InputLine, model: Any) -> None:
+    def _check_model(self, line: Line, model: Any) -> None:
         if not isinstance(model, str) or not model:
             self._tell(line, "invalid_request", "Model parameter is required.", "body.model")
         elif self.model is None:
@@ -132,10 +109,11 @@ class _Checks:
             )
             self._tell(line, "mismatched_model", message, "body.model")
 
-    def _required(self, line: InputLine, value: Mapping[str, Any], name: str) -> Any:
+    def _required(self, line: Line, value: Mapping[str, Any], name: str) -> Any:
         if value.get(name) is None:
-            self._tell(line, "missing_required_parameter", f"Missing required parameter: '{name}'.", name)
+            failure = missing(name).failure
+            self._tell(line, failure.code, failure.message, name)
         return value.get(name)
 
-    def _tell(self, line: InputLine, code: str, message: str, param: str | None) -> None:
+    def _tell(self, line: Line, code: str | None, message: str, param: str | None) -> None:
         self.errors.append(batch_error(code, message, param=param, line=line.number))

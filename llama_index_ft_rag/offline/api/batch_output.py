@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import IO, Any, Literal, get_args
 
-from llama_index_ft_rag.offline.api.batch_input import InputLine
+from llama_index_ft_rag.offline.api.json_lines import Line
 from llama_index_ft_rag.offline.protocol import (
     JSON_TYPE,
     ConnectionLost,
@@ -24,7 +24,7 @@ from llama_index_ft_rag.offline.protocol import (
     load_json,
     stable_hash,
 )
-from llama_index_ft_rag.offline.responder import ApiFailure
+from llama_index_ft_rag.offline.service_errors import server_error
 
 FileKind = Literal["output", "error"]
 FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
@@ -32,12 +32,6 @@ FILE_KINDS: tuple[FileKind, ...] = get_args(FileKind)
 
 # The backend takes any key. The one that made the batch is not kept for later.
 _HEADERS = {"authorization": "Bearer batch", "content-type": JSON_TYPE}
-
-_NO_ANSWER = ApiFailure(
-    message="The server had an error while processing your request.",
-    status=500,
-    type="server_error",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +74,7 @@ class BatchResults:
     end: int = 0
     """Where the line after that one starts, in bytes."""
 
-    def answer(self, lines: Iterable[InputLine], handler: Handler, *, endpoint: str) -> None:
+    def answer(self, lines: Iterable[Line], handler: Handler, *, endpoint: str) -> None:
         """Have lines answered, one after the other."""
         for line in lines:
             value = load_json(line.text)
@@ -91,33 +85,33 @@ class BatchResults:
                 self._write_answer(line, value["custom_id"], response)
             self.line, self.end = line.number, line.end
 
-    def give_up(self, lines: Iterable[InputLine], why: Unanswered) -> None:
+    def give_up(self, lines: Iterable[Line], why: Unanswered) -> None:
         """Write down that lines will not be answered."""
         for line in lines:
             self._write_unanswered(line, load_json(line.text)["custom_id"], why)
 
-    def _write_answer(self, line: InputLine, custom_id: str, response: Response) -> None:
+    def _write_answer(self, line: Line, custom_id: str, response: Response) -> None:
         status, body = response.status, _json_or_none(b"".join(response.body))
         if body is None:
             status = 500 if _is_success(status) else status
-            body = _json_or_none(b"".join(error_response(_NO_ANSWER).body))
+            body = _json_or_none(b"".join(error_response(server_error()).body))
         request_id = response.headers.get("x-request-id") or f"req_{self._hash(line)}"
         answered = {"status_code": status, "request_id": request_id, "body": body}
         if _is_success(status):
             add_usage(self.usage, _usage_of(body))
         self._write(line, custom_id, is_failed=not _is_success(status), response=answered, error=None)
 
-    def _write_unanswered(self, line: InputLine, custom_id: str, why: Unanswered) -> None:
+    def _write_unanswered(self, line: Line, custom_id: str, why: Unanswered) -> None:
         error = {"code": why.code, "message": why.message}
         self._write(line, custom_id, is_failed=True, response=None, error=error)
 
-    def _write(self, line: InputLine, custom_id: str, *, is_failed: bool, **rest: Any) -> None:
+    def _write(self, line: Line, custom_id: str, *, is_failed: bool, **rest: Any) -> None:
         result = {"id": f"batch_req_{self._hash(line)}", "custom_id": custom_id, **rest}
         self.files["error" if is_failed else "output"].write(json.dumps(result).encode("ascii") + b"\n")
         self.failed += is_failed
         self.completed += not is_failed
 
-    def _hash(self, line: InputLine) -> str:
+    def _hash(self, line: Line) -> str:
         return stable_hash(self.batch_id, line.number)[:24]
 
 
@@ -136,7 +130,7 @@ def _ask(body: dict[str, Any], endpoint: str, handler: Handler) -> Response:
         response = handler(Request(method="POST", path=endpoint, headers=_HEADERS, body=data))
         return replace(response, body=[b"".join(response.body)])
     except ConnectionLost:
-        return error_response(_NO_ANSWER)
+        return error_response(server_error())
 
 
 def _is_success(status: int) -> bool:

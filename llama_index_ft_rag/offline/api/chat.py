@@ -18,8 +18,6 @@ from llama_index_ft_rag.offline.api.chat_body import (
     check_sampling,
     check_schema,
     identity_of,
-    integer,
-    missing,
     read_body,
     read_delivery,
     read_stop,
@@ -27,15 +25,16 @@ from llama_index_ft_rag.offline.api.chat_body import (
 )
 from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text, find_problem
 from llama_index_ft_rag.offline.api.chat_replies import SYSTEM_FINGERPRINT, chat_choices, chat_chunks, usage_of
-from llama_index_ft_rag.offline.api.chat_tools import check_tools, check_turns, refuse_toys
+from llama_index_ft_rag.offline.api.chat_tools import check_tools, check_turns
+from llama_index_ft_rag.offline.api.fields import integer, missing, required_text
 from llama_index_ft_rag.offline.api.models import Models
+from llama_index_ft_rag.offline.api.toy_limits import check_asked
 from llama_index_ft_rag.offline.protocol import (
     Request,
     Response,
     event_stream,
     json_response,
     refuse,
-    required_text,
 )
 from llama_index_ft_rag.offline.responder import ChatRequest, Responder
 from llama_index_ft_rag.offline.tokens import count_prompt_tokens
@@ -74,8 +73,8 @@ class Chat:
         """Answer one request for a completion."""
         body = read_body(request)
         question = _read_question(body)
-        self._models.check_chat(question.model)
-        refuse_toys(question.model, question.parameters, find_beyond_text(question.messages))
+        self._models.check(question.model, "chat/completions")
+        check_asked(question.model, question.parameters, find_beyond_text(question.messages))
         identity = identity_of(body, seed=self._seed)
         answers = [
             ask(

@@ -1,16 +1,17 @@
 """Reading the body of a request that asks a model to say something: what the three endpoints check alike.
 
-In: a request, or a field of its body. Out: the value, or the service's refusal. What a body may hold and nothing
-here needs is passed over. Knows nothing of messages, tools, or what becomes of the values.
+In: a request, or its body. Out: the values, or the service's refusal. What a body may hold and nothing here needs
+is passed over. Knows nothing of messages, tools, or what becomes of the values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index_ft_rag.offline.protocol import Refusal, Request, invalid_type, parse_object, refuse, stable_hash
+from llama_index_ft_rag.offline.api.fields import flag, integer, invalid_type, missing, object_of, optional_text
+from llama_index_ft_rag.offline.protocol import Request, parse_object, refuse, stable_hash
 
 RESPONSE_FORMATS = ("text", "json_object", "json_schema")
 
@@ -70,22 +71,15 @@ def check_sampling(body: Mapping[str, Any]) -> None:
     for name in ("logprobs", "top_logprobs"):
         if body.get(name):
             raise refuse("The offline backend has no logprobs; leave them out.", param=name)
-    seed = body.get("seed")
-    if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise invalid_type("seed", "an integer", seed)
+    integer(body, "seed", minimum=None)
 
 
 def read_delivery(body: Mapping[str, Any]) -> Delivery:
     """Read `stream` and `stream_options`."""
     stream = flag(body, "stream")
-    options = body.get("stream_options")
-    if options is None:
-        return Delivery(stream=stream, include_usage=False)
-    if not stream:
+    if body.get("stream_options") is not None and not stream:
         raise refuse("The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options")
-    if not isinstance(options, dict):
-        raise invalid_type("stream_options", "an object", options)
-    return Delivery(stream=stream, include_usage=flag(options, "include_usage"))
+    return Delivery(stream=stream, include_usage=flag(object_of(body, "stream_options"), "include_usage"))
 
 
 def read_stop(value: Any) -> tuple[str, ...]:
@@ -94,32 +88,6 @@ def read_stop(value: Any) -> tuple[str, ...]:
     if not isinstance(texts, list) or len(texts) > 4 or not all(isinstance(text, str) and text for text in texts):
         raise invalid_type("stop", "a text or a list of at most 4 texts", value)
     return tuple(texts)
-
-
-def flag(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
-    """Read a field that is true or false."""
-    value = body.get(name)
-    if value is not None and not isinstance(value, bool):
-        raise invalid_type(name, "true or false", value)
-    return default if value is None else value
-
-
-def integer(body: Mapping[str, Any], name: str, *, maximum: int | None = None) -> int | None:
-    """Read a field that is an integer above 0, or missing."""
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1 or (maximum and value > maximum):
-        raise invalid_type(name, f"an integer from 1 to {maximum}" if maximum else "an integer above 0", value)
-    return value
-
-
-def choice_of(body: Mapping[str, Any], name: str, choices: Sequence[str]) -> str | None:
-    """Read a field that is one of some words, or missing; `name` may be that of a field in a field."""
-    value = body.get(name.rpartition(".")[2])
-    if value is not None and value not in choices:
-        raise invalid_type(name, f"one of {', '.join(choices)}", value)
-    return value
 
 
 def check_format(given: Any, where: str) -> None:
@@ -132,22 +100,14 @@ def check_schema(given: Any, where: str) -> None:
     """Refuse the name and schema of a structured output that are none."""
     if not isinstance(given, dict) or not isinstance(given.get("name"), str) or not given["name"]:
         raise missing(f"{where}.name")
-    if given.get("schema") is not None and not isinstance(given["schema"], dict):
-        raise invalid_type(f"{where}.schema", "an object", given["schema"])
+    object_of(given, f"{where}.schema")
     check_notes(given, where)
 
 
 def check_notes(given: Mapping[str, Any], where: str) -> None:
     """Refuse a `description` or a `strict` that is none; functions and schemas may have both."""
-    if given.get("description") is not None and not isinstance(given["description"], str):
-        raise invalid_type(f"{where}.description", "a text", given["description"])
-    if given.get("strict") is not None and not isinstance(given["strict"], bool):
-        raise invalid_type(f"{where}.strict", "true or false", given["strict"])
-
-
-def missing(name: str) -> Refusal:
-    """Make the refusal of a body without a field that it must have."""
-    return refuse(f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter")
+    optional_text(given, f"{where}.description")
+    flag(given, f"{where}.strict")
 
 
 def _is_deeper(value: Any, levels: int) -> bool:

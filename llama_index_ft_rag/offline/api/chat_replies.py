@@ -7,9 +7,10 @@ deprecated kind are called one at a time, so only the first call is told there. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from llama_index_ft_rag.offline.api.answers import Answer, Call
+from llama_index_ft_rag.offline.api.answers import Answer
 from llama_index_ft_rag.offline.tokens import split_tokens
 
 SYSTEM_FINGERPRINT = "fp_offline_toy"
@@ -77,7 +78,7 @@ def _message(answer: Answer, *, deprecated: bool) -> dict[str, Any]:
         first = answer.calls[0]
         message["function_call"] = {"name": first.name, "arguments": first.arguments}
     elif answer.calls:
-        message["tool_calls"] = [_call(call, call.arguments) for call in answer.calls]
+        message["tool_calls"] = [call.to_json() for call in answer.calls]
     return message
 
 
@@ -87,7 +88,7 @@ def _reason(answer: Answer, *, deprecated: bool) -> str:
 
 def _deltas(answer: Answer) -> Iterator[dict[str, Any]]:
     first: dict[str, Any] = {"role": "assistant", "content": answer.content and "", "refusal": answer.refusal and ""}
-    calls = [{"index": index, **_call(call, "")} for index, call in enumerate(answer.calls)]
+    calls = [{"index": index, **replace(call, arguments="").to_json()} for index, call in enumerate(answer.calls)]
     if len(calls) == 1 and answer.content is None:
         # As recorded from the service: a single call is named together with the role, several come after it.
         first["tool_calls"] = [calls[0]]
@@ -106,10 +107,6 @@ def _function_deltas(answer: Answer) -> Iterator[dict[str, Any]]:
     named = {"name": call.name, "arguments": ""}
     yield {"role": "assistant", "content": answer.content, "refusal": None, "function_call": named}
     yield from ({"function_call": {"arguments": piece}} for piece in split_tokens(call.arguments))
-
-
-def _call(call: Call, arguments: str) -> dict[str, Any]:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _delta(index: int, delta: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.api.chat_body import check_notes, flag, missing
-from llama_index_ft_rag.offline.protocol import Refusal, invalid_type, refuse
-from llama_index_ft_rag.offline.responder import offline_family
+from llama_index_ft_rag.offline.api.chat_body import check_notes
+from llama_index_ft_rag.offline.api.fields import flag, invalid_type, missing
+from llama_index_ft_rag.offline.protocol import Refusal, refuse
 
 MAX_TOOLS = 128
 
@@ -96,31 +96,6 @@ def check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
         open_calls = [call["id"] for call in message.get("tool_calls") or ()]
     if open_calls:
         raise _unanswered(open_calls, len(messages))
-
-
-def refuse_toys(model: str, given: Mapping[str, Any], where: str | None) -> None:
-    """Refuse what the built-in models have no use for, rather than leave it unread.
-
-    Args:
-        model: Any model's name.
-        given: The parameters of the request.
-        where: The place of the first image, sound or file in it.
-    """
-    if offline_family(model) is None:
-        return
-    for name in ("tools", "functions"):
-        if given.get(name):
-            raise refuse(
-                f"The offline model {model} cannot call tools; leave '{name}' out.",
-                param=name,
-                code="unsupported_parameter",
-            )
-    if where is not None:
-        raise refuse(
-            f"The offline model {model} reads text only; leave out the image, sound or file at {where}.",
-            param=where,
-            code="unsupported_value",
-        )
 
 
 def _check_functions(body: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from llama_index_ft_rag.offline.api.step_metrics import metrics_of
 from llama_index_ft_rag.offline.protocol import stable_hash
-from llama_index_ft_rag.offline.responder import TrainStep
+from llama_index_ft_rag.offline.responder import TrainStep, base_of
 
 EPOCHS_KEPT = 3
 
@@ -52,10 +52,8 @@ def choose_checkpoints(job: dict[str, Any], steps: Sequence[TrainStep]) -> list[
 
 def tuned_name(job: dict[str, Any], *, step: int | None = None) -> str:
     """Return the name of a job's model, or of the one after a step."""
-    model = job["model"]
-    base = model.split(":")[1] if model.startswith("ft:") else model
     suffix = re.sub(r"[^a-z0-9-]+", "-", (job["user_provided_suffix"] or "").lower())
-    name = f"ft:{base}:ft-rag:{suffix}"
+    name = f"ft:{base_of(job['model'])}:ft-rag:{suffix}"
     if step is None:
         return f"{name}:{stable_hash(job['id'], 'model')[:8]}"
     return f"{name}:{stable_hash(job['id'], 'model', step)[:8]}:ckpt-step-{step}"

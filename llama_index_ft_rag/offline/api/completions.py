@@ -1,8 +1,7 @@
 """The completions endpoint of models older than chat, plain and streamed.
 
-In: a request body with one prompt or several. Out: completions, one per prompt and choice. There is no tokenizer
-here: a prompt of token ids reaches the responder as the words "1212 318 ...". The built-in models are chat models
-and answer nothing here. Knows nothing of how a completion is found.
+In: a request body with one prompt or several. Out: completions, one per prompt and choice. The built-in models are
+chat models and answer nothing here. Knows nothing of how a completion is found.
 """
 
 from __future__ import annotations
@@ -16,26 +15,23 @@ from llama_index_ft_rag.offline.api.answers import Answer, ask
 from llama_index_ft_rag.offline.api.chat_body import (
     Delivery,
     check_sampling,
-    flag,
     identity_of,
-    integer,
     read_body,
     read_delivery,
     read_stop,
     seed_of,
 )
 from llama_index_ft_rag.offline.api.chat_replies import SYSTEM_FINGERPRINT, usage_of
+from llama_index_ft_rag.offline.api.fields import flag, integer, optional_text, required_text, texts_of
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.protocol import (
     Request,
     Response,
     event_stream,
-    invalid_type,
     json_response,
     refuse,
-    required_text,
 )
-from llama_index_ft_rag.offline.responder import ChatRequest, Responder, offline_family
+from llama_index_ft_rag.offline.responder import ChatRequest, Responder
 from llama_index_ft_rag.offline.tokens import count_tokens, split_tokens
 
 MAX_PROMPTS = 2048
@@ -70,7 +66,7 @@ class Completions:
         """Complete each prompt of one request."""
         body = read_body(request)
         question = _read_question(body)
-        self._check_model(question.model)
+        self._models.check(question.model, "completions")
         identity = identity_of(body, seed=self._seed)
         asked = [prompt for prompt in question.prompts for _ in range(question.n)]
         answers = [self._answer(question, prompt, seed_of(identity, index)) for index, prompt in enumerate(asked)]
@@ -92,16 +88,6 @@ class Completions:
         ]
         return json_response({**head, "choices": choices, "usage": usage}, tokens=usage["total_tokens"])
 
-    def _check_model(self, model: str) -> None:
-        self._models.check_answers(model)
-        if offline_family(model) is not None:
-            raise refuse(
-                f"The model `{model}` is not supported in the v1/completions endpoint; "
-                "chat models are asked at v1/chat/completions.",
-                status=404,
-                param="model",
-            )
-
     def _answer(self, question: _Question, prompt: str, seed: int) -> Answer:
         answer = ask(
             self._responder,
@@ -116,18 +102,20 @@ class Completions:
             stop=question.stop,
         )
         if answer.calls or answer.refusal is not None:
-            raise ConfigurationError("A tool call or a refusal was said at /v1/completions, where there is only text")
+            raise ConfigurationError(
+                "A tool call or a refusal was said at /v1/completions, where there is only text; "
+                "return text, or ask at /v1/chat/completions"
+            )
         return answer
 
 
 def _read_question(body: Mapping[str, Any]) -> _Question:
     model = required_text(body, "model")
-    prompts = _read_prompts(body.get("prompt"))
+    prompts = _read_prompts(body)
     check_sampling(body)
     if body.get("logprobs") is not None:
         raise refuse("The offline backend has no logprobs; leave them out.", param="logprobs")
-    if body.get("suffix") is not None and not isinstance(body["suffix"], str):
-        raise invalid_type("suffix", "a text", body["suffix"])
+    optional_text(body, "suffix")
     n = integer(body, "n", maximum=128) or 1
     delivery = read_delivery(body)
     _check_best_of(integer(body, "best_of", maximum=20), n, stream=delivery.stream)
@@ -144,31 +132,14 @@ def _read_question(body: Mapping[str, Any]) -> _Question:
 
 
 def _read_max_tokens(body: Mapping[str, Any]) -> int:
-    given = body.get("max_tokens")
-    if type(given) is int and given == 0:  # one may ask for nothing, to have the prompt echoed
-        return 0
-    return integer(body, "max_tokens") or DEFAULT_MAX_TOKENS
+    limit = integer(body, "max_tokens", minimum=0)  # one may ask for nothing, to have the prompt echoed
+    return DEFAULT_MAX_TOKENS if limit is None else limit
 
 
-def _read_prompts(given: Any) -> list[str]:
-    if given is None:
+def _read_prompts(body: Mapping[str, Any]) -> list[str]:
+    if body.get("prompt") is None:
         return [EMPTY_PROMPT]
-    prompts = [given] if isinstance(given, str) or _is_token_ids(given) else given
-    if not isinstance(prompts, list) or not 1 <= len(prompts) <= MAX_PROMPTS:
-        raise invalid_type("prompt", f"a text or a list of 1 to {MAX_PROMPTS} texts", given)
-    return [_read_prompt(prompt) for prompt in prompts]
-
-
-def _read_prompt(prompt: Any) -> str:
-    if _is_token_ids(prompt):
-        return " ".join(map(str, prompt))
-    if not isinstance(prompt, str):
-        raise invalid_type("prompt", "texts, or lists of token ids", prompt)
-    return prompt
-
-
-def _is_token_ids(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
+    return texts_of(body, "prompt", most=MAX_PROMPTS, may_be_empty=True)
 
 
 def _check_best_of(best_of: int | None, n: int, *, stream: bool) -> None:

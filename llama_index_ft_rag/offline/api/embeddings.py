@@ -1,7 +1,7 @@
 """The embeddings endpoint.
 
 In: a text, texts, or token ids. Out: vectors as lists of numbers or as base64 of little-endian 32-bit floats.
-There is no tokenizer here: token ids are embedded as the words "1212 318 ...", near other token ids alone.
+Token ids are embedded as the words that stand for them, near other token ids alone.
 """
 
 from __future__ import annotations
@@ -9,19 +9,12 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llama_index_ft_rag.offline.api.fields import choice_of, integer, missing, required_text, texts_of
 from llama_index_ft_rag.offline.api.models import Models
-from llama_index_ft_rag.offline.protocol import (
-    Request,
-    Response,
-    invalid_type,
-    json_response,
-    parse_object,
-    refuse,
-    required_text,
-)
+from llama_index_ft_rag.offline.protocol import Request, Response, json_response, parse_object
 from llama_index_ft_rag.offline.responder import Responder
 from llama_index_ft_rag.offline.tokens import count_tokens
 
@@ -39,14 +32,13 @@ class Embeddings:
         """Return one vector per input, in order."""
         body = parse_object(request.body)
         model = required_text(body, "model")
-        texts = _texts(body.get("input"))
-        encoding = body.get("encoding_format") or "float"
-        if encoding not in {"float", "base64"}:
-            raise invalid_type("encoding_format", "'float' or 'base64'", encoding)
-        self._models.check_embedding(model)
+        texts = _read_texts(body)
+        encoding = choice_of(body, "encoding_format", ("float", "base64"))
+        self._models.check(model, "embeddings")
         vectors = self._responder.embed(texts, model=model)
-        if body.get("dimensions") is not None:
-            vectors = [_shorten(vector, body["dimensions"]) for vector in vectors]
+        dimensions = integer(body, "dimensions", maximum=len(vectors[0]))
+        if dimensions is not None:
+            vectors = [_shorten(vector, dimensions) for vector in vectors]
         data = [
             {
                 "object": "embedding",
@@ -60,30 +52,13 @@ class Embeddings:
         return json_response({"object": "list", "data": data, "model": model, "usage": usage}, tokens=tokens)
 
 
-def _texts(given: Any) -> list[str]:
-    if given is None:
-        raise refuse("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
-    inputs = [given] if isinstance(given, str) or _is_token_ids(given) else given
-    if not isinstance(inputs, list) or not 1 <= len(inputs) <= MAX_INPUTS:
-        raise invalid_type("input", f"a text or a list of 1 to {MAX_INPUTS} texts", given)
-    return [_text(item) for item in inputs]
+def _read_texts(body: Mapping[str, Any]) -> list[str]:
+    if body.get("input") is None:
+        raise missing("input")
+    return texts_of(body, "input", most=MAX_INPUTS, may_be_empty=False)
 
 
-def _text(item: Any) -> str:
-    if _is_token_ids(item):
-        return " ".join(str(token) for token in item)
-    if not isinstance(item, str) or not item:
-        raise invalid_type("input", "texts that are not empty, or lists of token ids", item)
-    return item
-
-
-def _is_token_ids(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(token) is int for token in value)
-
-
-def _shorten(vector: Sequence[float], dimensions: Any) -> list[float]:
-    if type(dimensions) is not int or not 1 <= dimensions <= len(vector):
-        raise invalid_type("dimensions", f"an integer from 1 to {len(vector)}", dimensions)
+def _shorten(vector: Sequence[float], dimensions: int) -> list[float]:
     head = vector[:dimensions]
     norm = math.sqrt(sum(value * value for value in head)) or 1.0
     return [value / norm for value in head]

@@ -8,12 +8,16 @@ never become a path. Knows nothing of what a training file must hold beyond "eac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import IO, Any
 
+from llama_index_ft_rag.offline.api.fields import LIFETIME_SECONDS, lifetime_of
 from llama_index_ft_rag.offline.api.forms import Form, read_form
-from llama_index_ft_rag.offline.conditions import ServiceConditions
+from llama_index_ft_rag.offline.api.json_lines import read_lines
+from llama_index_ft_rag.offline.conditions import MB, ServiceConditions
 from llama_index_ft_rag.offline.protocol import (
+    FileBody,
+    Refusal,
     Request,
     Response,
     json_response,
@@ -22,11 +26,11 @@ from llama_index_ft_rag.offline.protocol import (
     refuse,
     stable_hash,
 )
+from llama_index_ft_rag.offline.service_errors import batch_file_too_large, file_too_large
 from llama_index_ft_rag.offline.state import State
 
-_BLOCK_BYTES = 1024 * 1024
-_EXPIRES_AFTER_SECONDS = (3600, 2_592_000)
-
+MAX_BATCH_FILE_BYTES = 200 * MB
+"""Of the input file of a batch, as published; other files may be as large as the account's conditions say."""
 PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 
@@ -51,7 +55,9 @@ class Files:
         if purpose not in PURPOSES:
             raise refuse(f"'{purpose}' is not one of {list(PURPOSES)} - 'purpose'", param="purpose")
         lifetime = _lifetime(form)
-        self._check_size(form.size("file"))
+        if lifetime is None and purpose == "batch":
+            lifetime = LIFETIME_SECONDS[1]
+        self._check_size(form.size("file"), purpose)
         with self._state.new_content() as content:
             form.copy("file", content)
             if purpose in {"fine-tune", "batch"}:
@@ -88,12 +94,19 @@ class Files:
         self._state.put_content(file_id, content)
         return record
 
-    def read(self, file_id: str) -> IO[bytes] | None:
-        """Open a file that exists and has not expired; `None` for any other."""
-        return None if self.find(file_id) is None else self._state.open_content(file_id)
+    def open(self, file_id: str, *, purpose: str | None = None) -> IO[bytes] | None:
+        """Look at a file and open it, in a change of its own; `None` where there is none, or none of this purpose."""
+        with self._state.changing():
+            record = self.look_at(file_id)
+            if record is None or purpose not in {None, record["purpose"]}:
+                return None
+            return self._state.open_content(file_id)
 
-    def find(self, file_id: str) -> dict[str, Any] | None:
-        """Look at a file, which makes it processed; `None` where there is none."""
+    def look_at(self, file_id: str) -> dict[str, Any] | None:
+        """Return a file's record, within a change that the caller has begun, as a look makes the file processed.
+
+        `None` where there is no such file, or none any more.
+        """
         record = self._state.get("file", file_id)
         if record is None or self._is_expired(record):
             return None
@@ -105,7 +118,7 @@ class Files:
     def retrieve(self, _request: Request, file_id: str) -> Response:
         """Return one file object."""
         with self._state.changing():
-            record = self.find(file_id)
+            record = self.look_at(file_id)
         if record is None:
             raise _unknown(file_id)
         return json_response(record)
@@ -125,52 +138,42 @@ class Files:
     def content(self, _request: Request, file_id: str) -> Response:
         """Return the bytes of a file."""
         with self._state.changing():
-            record = self.find(file_id)
+            record = self.look_at(file_id)
             content = None if record is None else self._state.open_content(file_id)
         if record is None or content is None:
             raise _unknown(file_id)
         headers = {"content-type": "application/octet-stream", "content-length": str(record["bytes"])}
-        return Response(status=200, headers=headers, body=_blocks(content))
+        return Response(status=200, headers=headers, body=FileBody(content))
 
     def delete(self, _request: Request, file_id: str) -> Response:
         """Drop a file."""
         with self._state.changing():
-            if self.find(file_id) is None:
+            if self.look_at(file_id) is None:
                 raise _unknown(file_id)
             self._state.delete("file", file_id)
         return json_response({"id": file_id, "object": "file", "deleted": True})
 
-    def _check_size(self, size: int) -> None:
+    def _check_size(self, size: int, purpose: str) -> None:
         limit = self._conditions().max_file_bytes
         if not size:
             raise refuse("File is empty.", param="file")
         if size > limit:
-            raise refuse(f"File is too large: it has {size} bytes, and at most {limit} are taken.", status=413)
+            raise Refusal(file_too_large(limit=limit, size=size))
+        if purpose == "batch" and size > MAX_BATCH_FILE_BYTES:
+            raise Refusal(batch_file_too_large())
 
     def _is_expired(self, record: dict[str, Any]) -> bool:
         return record.get("expires_at") is not None and bool(record["expires_at"] <= self._now())
 
 
-def _blocks(content: IO[bytes]) -> Iterator[bytes]:
-    with content:
-        while block := content.read(_BLOCK_BYTES):
-            yield block
-
-
 def _lifetime(form: Form) -> int | None:
-    """Return the seconds of `expires_after`, which a form spells as two fields."""
-    if "expires_after[anchor]" not in form and "expires_after[seconds]" not in form:
-        return None
-    anchor, seconds = form.text("expires_after[anchor]"), form.text("expires_after[seconds]")
-    low, high = _EXPIRES_AFTER_SECONDS
-    if anchor != "created_at":
-        raise refuse(f"Invalid value: '{anchor}'. Supported values are: 'created_at'.", param="expires_after.anchor")
-    if not (seconds.isascii() and seconds.isdigit() and len(seconds) < 10 and low <= int(seconds) <= high):
-        raise refuse(
-            f"Invalid 'expires_after.seconds': expected {low} to {high}, but got '{seconds}'.",
-            param="expires_after.seconds",
-        )
-    return int(seconds)
+    """Read `expires_after`, which a form spells as two fields, as if JSON held it."""
+    fields = {name: f"expires_after[{name}]" for name in ("anchor", "seconds")}
+    given: dict[str, Any] = {name: form.text(field) for name, field in fields.items() if field in form}
+    seconds = given.get("seconds", "")
+    if seconds.isascii() and seconds.isdigit() and len(seconds) < 10:
+        given["seconds"] = int(seconds)
+    return lifetime_of({"expires_after": given} if given else {}, "expires_after")
 
 
 def _unknown(file_id: str) -> Exception:
@@ -178,14 +181,12 @@ def _unknown(file_id: str) -> Exception:
 
 
 def _check_lines(content: IO[bytes]) -> None:
-    content.seek(0)
-    for number, line in enumerate(content, start=1):
-        text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-        if text.strip() and not _is_object(text):
-            start = text[:20].rstrip(b"\n").decode("utf-8", "replace")
+    for line in read_lines(content):
+        if not _is_object(line.text):
+            start = line.text[:20].rstrip(b"\n").decode("utf-8", "replace")
             raise refuse(
                 "Expected file to have JSONL format, where every line is a JSON dictionary. "
-                f'Line {number} is not a dictionary (HINT: line starts with: "{start}...").',
+                f'Line {line.number} is not a dictionary (HINT: line starts with: "{start}...").',
                 param="file",
             )
 

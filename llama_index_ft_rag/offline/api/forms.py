@@ -124,10 +124,13 @@ def _read_part(source: IO[bytes], start: int, end: int) -> tuple[str, _Part]:
     source.seek(start)
     head, separator, _ = source.read(min(_MOST_HEAD_BYTES, max(0, end - start))).partition(b"\r\n\r\n")
     headers = _headers(head.strip())
-    name = headers.get_param("name", header="content-disposition")
+    try:
+        name, filename = headers.get_param("name", header="content-disposition"), headers.get_filename()
+    except ValueError as exc:  # an encoding that is none
+        raise refuse(f"A part of the multipart body has a name that cannot be read ({exc}).", param="file") from exc
     if not separator or not isinstance(name, str):
         raise refuse("A part of the multipart body has no name in its Content-Disposition.", param="file")
-    return name, _Part(filename=headers.get_filename(), start=start + len(head) + len(separator), end=end)
+    return name, _Part(filename=filename, start=start + len(head) + len(separator), end=end)
 
 
 def _headers(block: bytes) -> email.message.Message:

@@ -16,23 +16,15 @@ from llama_index_ft_rag.offline.api.job_settings import JobSettings
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import Refusal, refuse
-from llama_index_ft_rag.offline.responder import ApiFailure
+from llama_index_ft_rag.offline.service_errors import (
+    too_many_active_jobs,
+    training_not_available,
+    training_not_on_free_plan,
+)
 
 PENDING = ("validating_files", "queued")
 OPEN_STATUSES = (*PENDING, "running")
 """A job in one of these counts against the limit, and moves on when it is looked at."""
-
-# Message and code as public logs of June 2026 show them.
-_CLOSED = (
-    "OpenAI is winding down the fine-tuning platform and your organization is no longer able to create new "
-    "fine-tuning training jobs. Learn more "
-    "https://developers.openai.com/api/docs/deprecations#update-to-openais-self-serve-fine-tuning"
-)
-# The message is from a user's report of 2024, which names neither status nor code: both are a guess.
-_FREE_PLAN = (
-    "Fine-tuning jobs cannot be created on an Explore plan. You can upgrade to a paid plan on your billing page: "
-    "https://platform.openai.com/account/billing/overview"
-)
 
 
 def check_new_job(
@@ -69,13 +61,13 @@ def check_new_job(
 
 def _check_permission(conditions: ServiceConditions) -> None:
     if conditions.training == "closed":
-        raise refuse(_CLOSED, status=403, code="training_not_available")
+        raise Refusal(training_not_available())
     if conditions.training == "free_plan":
-        raise refuse(_FREE_PLAN, status=429, code="exceeded_quota")
+        raise Refusal(training_not_on_free_plan())
 
 
 def _check_file(files: Files, file_id: str, param: str) -> None:
-    record = files.find(file_id)
+    record = files.look_at(file_id)
     if record is None:
         raise refuse(f"No file with ID: {file_id}", param=param)
     if record["purpose"] != "fine-tune":
@@ -86,13 +78,4 @@ def _check_active_jobs(model: str, limit: int, jobs: Sequence[dict[str, Any]]) -
     statuses = [job["status"] for job in jobs if job["model"] == model]
     running, pending = statuses.count("running"), sum(status in PENDING for status in statuses)
     if running + pending >= limit:
-        raise Refusal(
-            ApiFailure(
-                message=(
-                    "This fine-tune request has been rate-limited. Your organization has reached the maximum of "
-                    f"{limit} active requests ({running} running, {pending} pending) for the model '{model}'."
-                ),
-                status=429,
-                code="rate_limit_exceeded",
-            )
-        )
+        raise Refusal(too_many_active_jobs(model, limit=limit, running=running, pending=pending))

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from llama_index_ft_rag.errors import ConfigurationError
 
-STATUSES_TO_STAY_IN = ("validating_files", "queued", "running")
+StatusToStayIn = Literal["validating_files", "queued", "running"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class JobFate:
     """The last training step that is reported; a training with fewer steps fails after its last one."""
     message: str = "The job failed due to an internal error"
     code: str = "server_error"
-    stays: str | None = None
+    stays: StatusToStayIn | None = None
     """A status that the job never leaves by itself; it can still be cancelled."""
     no_model: bool = False
     """It succeeds, and safety checks keep its model back."""
@@ -35,8 +35,9 @@ class JobFate:
     def __post_init__(self) -> None:
         if self.fails_at_step is not None and self.fails_at_step < 1:
             raise ConfigurationError(f"job_fate: fails_at_step={self.fails_at_step}; steps count from 1")
-        if self.stays is not None and self.stays not in STATUSES_TO_STAY_IN:
-            raise ConfigurationError(f"job_fate: stays={self.stays!r}; choose one of {', '.join(STATUSES_TO_STAY_IN)}")
+        statuses = get_args(StatusToStayIn)
+        if self.stays is not None and self.stays not in statuses:
+            raise ConfigurationError(f"job_fate: stays={self.stays!r}; choose one of {', '.join(statuses)}")
 
     @classmethod
     def from_json(cls, order: Mapping[str, Any]) -> JobFate:

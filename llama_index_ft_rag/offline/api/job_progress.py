@@ -1,15 +1,17 @@
 """How a fine-tuning job moves on: from checking its files to a model, one state at each look.
 
-In: a job's record. Out: the same record, one state later. The training runs on the move from `running` to
-`succeeded`; one that was interrupted left nothing behind, and runs again to the same weights. Checked in this
-order: the format of each example, their number, moderation; what is too long is cut, not refused. Knows nothing
-of requests, nor of where records are kept.
+In: a job's record. Out: the move that makes it one state later, after the work that this takes. The training is
+the work between `running` and `succeeded`; one that was interrupted left nothing behind, and runs again to the same
+weights. Checked in this order: the format of each example, their number, moderation; what is too long is cut, not
+refused. Knows nothing of requests, nor of where records are kept.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from llama_index_ft_rag.catalog import default_epochs
@@ -22,7 +24,7 @@ from llama_index_ft_rag.offline.api.job_settings import AUTO
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.api.moderation import find_flagged
 from llama_index_ft_rag.offline.api.step_metrics import write_step_metrics
-from llama_index_ft_rag.offline.api.training_files import MINIMUM_EXAMPLES, find_failure, read_lines
+from llama_index_ft_rag.offline.api.training_files import MINIMUM_EXAMPLES, find_failure, read_examples
 from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import Refusal, refuse
 from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainRequest, TrainStep
@@ -30,9 +32,23 @@ from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainReq
 DEFAULT_BETA = 0.1
 """What `auto` means; the service's own choice is not published."""
 
+Move = Callable[[Record], None]
+"""Makes a job's record what it has become, within a change of the state that the caller has begun."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Training:
+    """A training that has ended, well or not."""
+
+    examples: FittedExamples
+    validation: FittedExamples | None
+    n_epochs: int
+    steps: Sequence[TrainStep]
+    weights: Mapping[str, Any] | ApiFailure
+
 
 class JobProgress:
-    """Moves jobs on, within a change of the state that the caller has begun."""
+    """Does what has to be done before a job can move on."""
 
     def __init__(
         self,
@@ -48,28 +64,31 @@ class JobProgress:
         self._responder = responder
         self._conditions = conditions
         self._now = now
-        self._moves = {"validating_files": self._validate, "queued": self._start, "running": self._train}
+        self._works = {"validating_files": self._validate, "queued": self._start, "running": self._train}
 
-    def move_on(self, job: Record) -> None:
-        """Move a job on by one state, where it has one to go to."""
-        move = self._moves.get(job["status"])
-        if move is None or _fate(job).stays == job["status"]:
-            return
+    def next_move(self, job: Record) -> Move | None:
+        """Do the work of the next state outside of any change, and return the move; `None` where there is none."""
+        work = self._works.get(job["status"])
+        if work is None or _fate(job).stays == job["status"]:
+            return None
         try:
-            move(job)
+            return work(job)
         except Refusal as refusal:
-            self._fail(job, refusal.failure)
+            return partial(self._fail, failure=refusal.failure)
 
-    def _validate(self, job: Record) -> None:
+    def _validate(self, job: Record) -> Move:
         lines = self._check(job, "training_file", minimum=MINIMUM_EXAMPLES)
         if job["validation_file"] is not None:
             self._check(job, "validation_file", minimum=1)
         flagged = find_flagged(lines, self._conditions().flagged_words)
         if flagged is not None:
             raise Refusal(flagged)
+        return partial(self._queue, examples=len(lines))
+
+    def _queue(self, job: Record, *, examples: int) -> None:
         settings = job["hyperparameters"]
         if settings["n_epochs"] == AUTO:
-            settings["n_epochs"] = default_epochs(len(lines))
+            settings["n_epochs"] = default_epochs(examples)
         if settings.get("beta") == AUTO:
             settings["beta"] = DEFAULT_BETA
         job["status"] = "queued"
@@ -83,14 +102,17 @@ class JobProgress:
         return lines
 
     def _read(self, job: Record, param: str) -> list[dict[str, Any]]:
-        content = self._files.read(job[param])
+        content = self._files.open(job[param])
         if content is None:
             message = f"File {job[param]} was deleted before the job could read it"
             raise refuse(message, code=f"invalid_{param}", param=param)
         with content:
-            return read_lines(content)
+            return read_examples(content)
 
-    def _start(self, job: Record) -> None:
+    def _start(self, _job: Record) -> Move:
+        return self._run
+
+    def _run(self, job: Record) -> None:
         job["status"] = "running"
         self._tell(job, "Fine-tuning job started")
         if job["ignored"]:
@@ -98,9 +120,9 @@ class JobProgress:
             self._tell(job, f"The offline trainers do not use {names}", level="warn")
             job["ignored"] = []
 
-    def _train(self, job: Record) -> None:
+    def _train(self, job: Record) -> Move:
         examples = self._examples(job, "training_file")
-        validation = self._examples(job, "validation_file").lines if job["validation_file"] is not None else ()
+        validation = None if job["validation_file"] is None else self._examples(job, "validation_file")
         settings = job["hyperparameters"]
         request = TrainRequest(
             lines=examples.lines,
@@ -109,19 +131,32 @@ class JobProgress:
             n_epochs=settings["n_epochs"],
             method=job["method"],
             beta=settings.get("beta", DEFAULT_BETA),
-            validation_lines=validation,
+            validation_lines=() if validation is None else validation.lines,
         )
-        fate = _fate(job)
         steps: list[TrainStep] = []
-        weights = self._train_until(fate.fails_at_step, request, steps)
-        if isinstance(weights, ApiFailure):
-            raise Refusal(weights)
-        for step in steps:
+        training = _Training(
+            examples=examples,
+            validation=validation,
+            n_epochs=request.n_epochs,
+            steps=steps,
+            weights=self._train_until(_fate(job).fails_at_step, request, steps),
+        )
+        return partial(self._end, training=training)
+
+    def _end(self, job: Record, *, training: _Training) -> None:
+        self._tell_cut(job, training.examples, "training_file")
+        self._tell_cut(job, training.validation, "validation_file")
+        if isinstance(training.weights, ApiFailure):
+            self._fail(job, training.weights)
+            return
+        for step in training.steps:
             tell_step(job, step, at=self._now())
+        fate = _fate(job)
         if fate.fails_at_step is not None:
-            raise refuse(fate.message, code=fate.code)
-        job["trained_tokens"] = examples.tokens * request.n_epochs
-        self._succeed(job, weights, steps)
+            self._fail(job, ApiFailure(message=fate.message, code=fate.code))
+            return
+        job["trained_tokens"] = training.examples.tokens * training.n_epochs
+        self._succeed(job, training.weights, training.steps)
 
     def _train_until(
         self, last_step: int | None, request: TrainRequest, steps: list[TrainStep]
@@ -140,11 +175,12 @@ class JobProgress:
 
     def _examples(self, job: Record, param: str) -> FittedExamples:
         """Read a file again, as it is not kept between two looks, and cut what is too long in it."""
-        examples = fit_examples(self._read(job, param), model=job["model"])
-        if examples.cut:
+        return fit_examples(self._read(job, param), model=job["model"])
+
+    def _tell_cut(self, job: Record, examples: FittedExamples | None, param: str) -> None:
+        if examples is not None and examples.cut:
             message = f"{examples.cut} example(s) of the {param} have more than {examples.limit} tokens and were cut"
             self._tell(job, message, level="warn")
-        return examples
 
     def _succeed(self, job: Record, weights: Mapping[str, Any], steps: Sequence[TrainStep]) -> None:
         model_id = tuned_name(job)

@@ -9,7 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llama_index_ft_rag.offline.protocol import invalid_type, read_metadata, refuse, required_text
+from llama_index_ft_rag.offline.api.fields import (
+    integer,
+    invalid_type,
+    metadata_of,
+    object_of,
+    optional_text,
+    required_text,
+)
+from llama_index_ft_rag.offline.protocol import refuse
 from llama_index_ft_rag.offline.responder import TrainingMethod
 
 AUTO = "auto"
@@ -37,7 +45,7 @@ class JobSettings:
         return [name for name in _NOT_USED if self.hyperparameters[name] != AUTO]
 
 
-def read_settings(body: Mapping[str, Any]) -> JobSettings:
+def read_job_settings(body: Mapping[str, Any]) -> JobSettings:
     """Check the body of `POST /v1/fine_tuning/jobs`.
 
     Raises:
@@ -49,12 +57,12 @@ def read_settings(body: Mapping[str, Any]) -> JobSettings:
     return JobSettings(
         model=required_text(body, "model"),
         training_file=required_text(body, "training_file"),
-        validation_file=_optional_text(body, "validation_file"),
+        validation_file=optional_text(body, "validation_file", may_be_empty=False),
         method=asked.method,
         hyperparameters=asked.hyperparameters(),
         suffix=_suffix(body),
-        seed=_seed(body),
-        metadata=read_metadata(body),
+        seed=integer(body, "seed", minimum=0, maximum=2**31 - 1),
+        metadata=metadata_of(body),
     )
 
 
@@ -96,11 +104,11 @@ class _Asked:
 
 
 def _asked_method(body: Mapping[str, Any]) -> _Asked:
-    method = body.get("method")
-    if method is None:
+    method = object_of(body, "method")
+    if body.get("method") is None:
         # The deprecated place; it loses where there is a `method`.
-        return _Asked(given=_object(body.get("hyperparameters"), "hyperparameters"))
-    kind = _object(method, "method").get("type")
+        return _Asked(given=object_of(body, "hyperparameters"))
+    kind = method.get("type")
     if kind not in ("supervised", "dpo"):
         raise refuse(
             f"The offline backend trains with method 'supervised' or 'dpo', not {kind!r}.",
@@ -108,33 +116,12 @@ def _asked_method(body: Mapping[str, Any]) -> _Asked:
             code="unsupported_method",
         )
     place = f"method.{kind}.hyperparameters"
-    settings = _object(method.get(kind), f"method.{kind}")
-    return _Asked(method=kind, given=_object(settings.get("hyperparameters"), place), place=place)
-
-
-def _object(value: Any, name: str) -> Mapping[str, Any]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise invalid_type(name, "an object", value)
-    return value
-
-
-def _optional_text(body: Mapping[str, Any], name: str) -> str | None:
-    return None if body.get(name) is None else required_text(body, name)
+    settings = object_of(method, f"method.{kind}")
+    return _Asked(method=kind, given=object_of(settings, place), place=place)
 
 
 def _suffix(body: Mapping[str, Any]) -> str | None:
-    suffix = _optional_text(body, "suffix")
+    suffix = optional_text(body, "suffix", may_be_empty=False)
     if suffix is not None and len(suffix) > 64:
         raise refuse(f"Invalid 'suffix': at most 64 characters, but it has {len(suffix)}.", param="suffix")
     return suffix
-
-
-def _seed(body: Mapping[str, Any]) -> int | None:
-    seed = body.get("seed")
-    if seed is None:
-        return None
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
-        raise invalid_type("seed", "an integer from 0 to 2147483647", seed)
-    return seed

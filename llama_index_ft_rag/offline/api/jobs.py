@@ -1,8 +1,9 @@
 """The fine-tuning job endpoints: create, retrieve, list, events, checkpoints, cancel, pause, resume.
 
 In: requests. Out: job objects as the service shapes them. A job moves on by one state each time it is retrieved,
-and what it became is kept before it is told. A pause takes effect at once, as nothing runs between two looks:
-`pausing`, which the wire knows too, is never shown. Knows nothing of how a job is trained.
+and what it became is kept before it is told. While one look trains, others only tell how the job stands, and who
+cancels or pauses it then has the last word: what the training gave is thrown away. So a pause takes effect at once,
+and `pausing`, which the wire knows too, is never shown. Knows nothing of how a job is trained.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from llama_index_ft_rag.offline.api.files import Files
 from llama_index_ft_rag.offline.api.job_checks import OPEN_STATUSES, check_new_job
 from llama_index_ft_rag.offline.api.job_events import Record, tell
 from llama_index_ft_rag.offline.api.job_fates import JobFate
-from llama_index_ft_rag.offline.api.job_progress import JobProgress
-from llama_index_ft_rag.offline.api.job_settings import JobSettings, read_settings
+from llama_index_ft_rag.offline.api.job_progress import JobProgress, Move
+from llama_index_ft_rag.offline.api.job_settings import JobSettings, read_job_settings
+from llama_index_ft_rag.offline.api.looks import Looks
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.api.training_files import content_hash
 from llama_index_ft_rag.offline.conditions import ServiceConditions
@@ -53,12 +55,13 @@ class Jobs:
         self._conditions = conditions
         self._seed = seed
         self._now = now
+        self._looks = Looks()
         self._progress = JobProgress(files=files, models=models, responder=responder, conditions=conditions, now=now)
 
     def create(self, request: Request) -> Response:
         """Make a job that is about to check its files."""
         fate = JobFate.from_json(request.orders.get("job_fate", {}))
-        settings = read_settings(parse_object(request.body))
+        settings = read_job_settings(parse_object(request.body))
         with self._state.changing():
             check_new_job(
                 settings,
@@ -76,12 +79,13 @@ class Jobs:
 
     def retrieve(self, _request: Request, job_id: str) -> Response:
         """Move a job on by one state, and return it."""
-        with self._state.changing():
+        with self._looks.claim(job_id) as is_ours:
             job = self._find(job_id)
-            if job["status"] in OPEN_STATUSES:
-                self._progress.move_on(job)
-                self._keep(job)
-        return _shown(job)
+            # Outside of any change: a training takes long, and would hold up everybody else.
+            move = self._progress.next_move(job) if is_ours else None
+            if move is not None:
+                self._move(job, move)
+        return _shown(self._find(job_id))
 
     def list_jobs(self, request: Request) -> Response:
         """Return the jobs, newest first, all or those of some metadata; none of them moves on."""
@@ -117,6 +121,13 @@ class Jobs:
     def resume(self, _request: Request, job_id: str) -> Response:
         """Put a paused job into the queue again."""
         return self._turn(job_id, "resume", expected="paused", status="queued", message="Fine-tuning job resumed")
+
+    def _move(self, seen: Record, move: Move) -> None:
+        with self._state.changing():
+            job = self._find(seen["id"])
+            if job["status"] == seen["status"]:  # it is not if the job was cancelled or paused since the look began
+                move(job)
+                self._keep(job)
 
     def _turn(self, job_id: str, verb: str, *, expected: str, status: str, message: str) -> Response:
         with self._state.changing():
@@ -182,7 +193,7 @@ class Jobs:
         }
 
     def _hash(self, file_id: str | None) -> str | None:
-        content = None if file_id is None else self._files.read(file_id)
+        content = None if file_id is None else self._state.open_content(file_id)
         if content is None:
             return None
         with content:

@@ -7,10 +7,13 @@ how they answer.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timezone
 from typing import Any
 
+from llama_index_ft_rag.errors import OfflineBackendError
+from llama_index_ft_rag.offline.api.toy_limits import Endpoint, check_endpoint
 from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import (
     Refusal,
@@ -20,8 +23,11 @@ from llama_index_ft_rag.offline.protocol import (
     list_response,
     refuse,
 )
-from llama_index_ft_rag.offline.responder import EMBEDDING_MODEL, TUNABLE_MODEL, Responder, offline_family
+from llama_index_ft_rag.offline.responder import TUNABLE_MODEL, Responder, base_of, offline_family
+from llama_index_ft_rag.offline.service_errors import model_not_found
 from llama_index_ft_rag.offline.state import State
+
+logger = logging.getLogger(__name__)
 
 # The built-in models were not made at any time of the user's; the same date keeps runs identical.
 BUILT_IN_CREATED = 1_795_305_600
@@ -45,8 +51,13 @@ class Models:
         self._own = responder.models()
         self._tuned: set[str] = set()
         for record in state.all("model"):
-            responder.load(record["id"], record["weights"])
-            self._tuned.add(record["id"])
+            try:
+                responder.load(record["id"], record["weights"])
+            except OfflineBackendError as exc:
+                # One model of another responder must not keep the others, and new trainings, from working.
+                logger.warning("Tuned model %s does not answer: %s", record["id"], exc)
+            else:
+                self._tuned.add(record["id"])
 
     def add(self, model_id: str, *, weights: dict[str, Any], created: int) -> None:
         """Keep a tuned model within a change that the caller has begun, and make it answer."""
@@ -67,28 +78,13 @@ class Models:
         """Whether a job may start here; of the built-in models only the student and what it became."""
         return self.exists(model) and not self.is_shut_down(model) and offline_family(model) in {None, TUNABLE_MODEL}
 
-    def check_answers(self, model: str) -> None:
-        """Refuse a name that nobody has, or nobody any more."""
+    def check(self, model: str, endpoint: Endpoint) -> None:
+        """Refuse a name that nobody has, or nobody any more, or that does not answer at this endpoint."""
         if not self.exists(model):
-            raise not_found(model)
+            raise Refusal(model_not_found(model))
         if self.is_shut_down(model):
             raise refuse(f"The model `{model}` has been deprecated.", status=404, code="model_not_found")
-
-    def check_chat(self, model: str) -> None:
-        """Refuse a name that cannot complete a chat."""
-        self.check_answers(model)
-        if offline_family(model) == EMBEDDING_MODEL:
-            raise refuse(
-                "This is not a chat model and thus not supported in the v1/chat/completions endpoint.",
-                status=404,
-                param="model",
-            )
-
-    def check_embedding(self, model: str) -> None:
-        """Refuse a name that cannot embed."""
-        self.check_answers(model)
-        if offline_family(model) not in {None, EMBEDDING_MODEL}:
-            raise refuse("You are not allowed to generate embeddings from this model", status=403)
+        check_endpoint(model, endpoint)
 
     def list_models(self, request: Request) -> Response:
         """Return all models that can be named and have not been shut down."""
@@ -103,7 +99,7 @@ class Models:
         if record is not None and not self.is_shut_down(model):
             return json_response(self._shown_tuned(record))
         if not self.exists(model) or self.is_shut_down(model):
-            raise refuse(f"The model '{model}' does not exist", status=404, param="model", code="model_not_found")
+            raise _unknown(model)
         return json_response(self._shown(model))
 
     def delete(self, _request: Request, model: str) -> Response:
@@ -112,15 +108,14 @@ class Models:
             if self._state.get("model", model) is None:
                 if self.exists(model):
                     raise refuse(f"You have insufficient permissions to delete the model '{model}'.", status=403)
-                raise refuse(f"The model '{model}' does not exist", status=404, param="model", code="model_not_found")
+                raise _unknown(model)
             self._state.delete("model", model)
         self._tuned.discard(model)
         return json_response({"id": model, "object": "model", "deleted": True})
 
     def _shutdown_date(self, model: str) -> str | None:
         dates = self._conditions().shutdown_dates
-        base = model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else model
-        days = [dates[name] for name in (model, base) if name in dates]
+        days = [dates[name] for name in (model, base_of(model)) if name in dates]
         return min(days) if days else None
 
     def _shown(self, model: str) -> dict[str, Any]:
@@ -136,10 +131,6 @@ class Models:
         return {**self._shown(record["id"]), "created": record["created"], "owned_by": "org-offline"}
 
 
-def not_found(model: str) -> Refusal:
-    """Make the refusal of a model that nobody has."""
-    return refuse(
-        f"The model `{model}` does not exist or you do not have access to it.",
-        status=404,
-        code="model_not_found",
-    )
+def _unknown(model: str) -> Refusal:
+    # Here the service says it otherwise than where a model is called.
+    return refuse(f"The model '{model}' does not exist", status=404, param="model", code="model_not_found")

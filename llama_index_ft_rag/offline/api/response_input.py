@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from llama_index_ft_rag.offline.api.chat_body import missing
+from llama_index_ft_rag.offline.api.answers import Call
 from llama_index_ft_rag.offline.api.content_parts import DETAILS, find_in_address
-from llama_index_ft_rag.offline.protocol import invalid_type, refuse
+from llama_index_ft_rag.offline.api.fields import any_text, choice_of, invalid_type, missing
+from llama_index_ft_rag.offline.protocol import refuse
 
 INPUT_ROLES = ("user", "system", "developer", "assistant")
 
@@ -20,7 +21,7 @@ _INPUT_PARTS = ("input_text", "input_image", "input_file")
 _OUTPUT_PARTS = ("output_text", "refusal")
 
 
-def read_input(given: Any) -> list[dict[str, Any]]:
+def read_response_input(given: Any) -> list[dict[str, Any]]:
     """Return the messages that an input stands for.
 
     Raises:
@@ -63,7 +64,7 @@ def _add_item(messages: list[dict[str, Any]], item: Any, where: str) -> None:
         case "function_call":
             _add_call(messages, item, where)
         case "function_call_output":
-            call_id, output = _text(item, "call_id", where), item.get("output")
+            call_id, output = any_text(item, f"{where}.call_id"), item.get("output")
             content = output if isinstance(output, str) else _parts(output, f"{where}.output", _INPUT_PARTS)
             messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
         case "reasoning":
@@ -83,12 +84,12 @@ def _message(item: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _add_call(messages: list[dict[str, Any]], item: dict[str, Any], where: str) -> None:
-    function = {"name": _text(item, "name", where), "arguments": _text(item, "arguments", where)}
-    call = {"id": _text(item, "call_id", where), "type": "function", "function": function}
+    name, arguments = any_text(item, f"{where}.name"), any_text(item, f"{where}.arguments")
+    call = Call(id=any_text(item, f"{where}.call_id"), name=name, arguments=arguments)
     # In a chat one message from the assistant holds what it says and all that it calls.
     if not messages or messages[-1]["role"] != "assistant":
         messages.append({"role": "assistant", "content": None})
-    messages[-1].setdefault("tool_calls", []).append(call)
+    messages[-1].setdefault("tool_calls", []).append(call.to_json())
 
 
 def _parts(content: Any, where: str, allowed: Sequence[str]) -> list[dict[str, Any]]:
@@ -107,23 +108,13 @@ def _part(part: Any, where: str, allowed: Sequence[str]) -> dict[str, Any]:
         case "input_file":
             return {"type": "file", "file": {key: value for key, value in part.items() if key != "type"}}
         case "refusal":
-            return {"type": "refusal", "refusal": _text(part, "refusal", where)}
+            return {"type": "refusal", "refusal": any_text(part, f"{where}.refusal")}
         case _:
-            return {"type": "text", "text": _text(part, "text", where)}
+            return {"type": "text", "text": any_text(part, f"{where}.text")}
 
 
 def _image(part: dict[str, Any], where: str) -> dict[str, Any]:
     problem = find_in_address(part.get("image_url"), f"{where}.image_url")
     if problem is not None:
         raise refuse(f"Invalid value: {problem.where} {problem.reason}.", param=problem.where, code="invalid_value")
-    detail = part.get("detail") or "auto"
-    if detail not in DETAILS:
-        raise invalid_type(f"{where}.detail", f"one of {', '.join(DETAILS)}", detail)
-    return {"url": part["image_url"], "detail": detail}
-
-
-def _text(item: dict[str, Any], name: str, where: str) -> str:
-    value = item.get(name)
-    if not isinstance(value, str):
-        raise invalid_type(f"{where}.{name}", "a text", value)
-    return value
+    return {"url": part["image_url"], "detail": choice_of(part, f"{where}.detail", DETAILS) or "auto"}

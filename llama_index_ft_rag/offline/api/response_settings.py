@@ -10,16 +10,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index_ft_rag.offline.api.chat_body import (
-    check_format,
-    check_sampling,
-    check_schema,
+from llama_index_ft_rag.offline.api.chat_body import check_format, check_sampling, check_schema
+from llama_index_ft_rag.offline.api.chat_tools import check_choice, check_function, read_tools
+from llama_index_ft_rag.offline.api.fields import (
     choice_of,
     flag,
     integer,
+    invalid_type,
+    metadata_of,
+    object_of,
+    optional_text,
 )
-from llama_index_ft_rag.offline.api.chat_tools import check_choice, check_function, read_tools
-from llama_index_ft_rag.offline.protocol import invalid_type, read_metadata, refuse
+from llama_index_ft_rag.offline.protocol import refuse
 
 LEAST_OUTPUT_TOKENS = 16
 
@@ -47,7 +49,7 @@ class ResponseSettings:
     previous_id: str | None
 
 
-def read_settings(body: Mapping[str, Any]) -> ResponseSettings:
+def read_response_settings(body: Mapping[str, Any]) -> ResponseSettings:
     """Read everything but the model and the input.
 
     Raises:
@@ -79,33 +81,33 @@ def read_settings(body: Mapping[str, Any]) -> ResponseSettings:
 
 def _echo(body: Mapping[str, Any], *, format_: Mapping[str, Any], tools: list[dict[str, Any]]) -> dict[str, Any]:
     return {
-        "instructions": _text(body, "instructions"),
+        "instructions": optional_text(body, "instructions"),
         "max_output_tokens": _read_max_tokens(body),
         "max_tool_calls": integer(body, "max_tool_calls"),
-        "metadata": read_metadata(body) or {},
+        "metadata": metadata_of(body) or {},
         "parallel_tool_calls": flag(body, "parallel_tool_calls", default=True),
-        "previous_response_id": _text(body, "previous_response_id"),
-        "prompt_cache_key": _text(body, "prompt_cache_key"),
-        "reasoning": _read_reasoning(body.get("reasoning")),
-        "safety_identifier": _text(body, "safety_identifier"),
+        "previous_response_id": optional_text(body, "previous_response_id"),
+        "prompt_cache_key": optional_text(body, "prompt_cache_key"),
+        "reasoning": _read_reasoning(body),
+        "safety_identifier": optional_text(body, "safety_identifier"),
         "service_tier": "default",
         "store": flag(body, "store", default=True),
         "temperature": _or_one(body.get("temperature")),
         "text": {
             "format": format_,
-            "verbosity": choice_of(_object(body, "text"), "text.verbosity", VERBOSITIES) or "medium",
+            "verbosity": choice_of(object_of(body, "text"), "text.verbosity", VERBOSITIES) or "medium",
         },
         "tool_choice": body.get("tool_choice") or "auto",
         "tools": [{"strict": True, **_known(tool)} for tool in tools],
         "top_logprobs": 0,
         "top_p": _or_one(body.get("top_p")),
         "truncation": choice_of(body, "truncation", ("auto", "disabled")) or "disabled",
-        "user": _text(body, "user"),
+        "user": optional_text(body, "user"),
     }
 
 
 def _read_format(body: Mapping[str, Any]) -> dict[str, Any]:
-    given = _object(body, "text").get("format")
+    given = object_of(body, "text").get("format")
     if given is None:
         return {"type": "text"}
     check_format(given, "text.format")
@@ -143,28 +145,12 @@ def _read_max_tokens(body: Mapping[str, Any]) -> int | None:
     return limit
 
 
-def _read_reasoning(given: Any) -> dict[str, Any]:
-    if given is not None and not isinstance(given, dict):
-        raise invalid_type("reasoning", "an object", given)
-    asked = given or {}
+def _read_reasoning(body: Mapping[str, Any]) -> dict[str, Any]:
+    asked = object_of(body, "reasoning")
     return {
         "effort": choice_of(asked, "reasoning.effort", EFFORTS),
         "summary": choice_of(asked, "reasoning.summary", ("auto", "concise", "detailed")),
     }
-
-
-def _object(body: Mapping[str, Any], name: str) -> dict[str, Any]:
-    value = body.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise invalid_type(name, "an object", value)
-    return value or {}
-
-
-def _text(body: Mapping[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise invalid_type(name, "a text", value)
-    return value
 
 
 def _or_one(value: float | None) -> float:

@@ -8,7 +8,7 @@ so. Knows nothing of how an answer is found.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +16,14 @@ from typing import Any
 from llama_index_ft_rag.offline.api.answers import Answer, ask
 from llama_index_ft_rag.offline.api.chat_body import identity_of, read_body, read_delivery, seed_of
 from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text
-from llama_index_ft_rag.offline.api.chat_tools import refuse_toys
+from llama_index_ft_rag.offline.api.fields import required_text
 from llama_index_ft_rag.offline.api.models import Models
 from llama_index_ft_rag.offline.api.response_events import make_response, stream_response
-from llama_index_ft_rag.offline.api.response_input import check_calls, read_input
-from llama_index_ft_rag.offline.api.response_settings import ResponseSettings, read_settings
-from llama_index_ft_rag.offline.protocol import Request, Response, json_response, refuse, required_text
-from llama_index_ft_rag.offline.responder import EMBEDDING_MODEL, ChatRequest, Responder, offline_family
+from llama_index_ft_rag.offline.api.response_input import check_calls, read_response_input
+from llama_index_ft_rag.offline.api.response_settings import ResponseSettings, read_response_settings
+from llama_index_ft_rag.offline.api.toy_limits import check_asked
+from llama_index_ft_rag.offline.protocol import Request, Response, json_response, refuse, stable_hash
+from llama_index_ft_rag.offline.responder import ChatRequest, Responder
 from llama_index_ft_rag.offline.tokens import count_prompt_tokens
 
 MAX_STORED = 1000
@@ -44,18 +45,19 @@ class Responses:
         self._seed = seed
         self._now = now
         self._stored: OrderedDict[str, _Stored] = OrderedDict()
+        self._asked: Counter[str] = Counter()
         self._lock = threading.Lock()
 
     def create(self, request: Request) -> Response:
         """Answer one request for a response."""
         body = read_body(request)
         model = required_text(body, "model")
-        settings = read_settings(body)
+        settings = read_response_settings(body)
         delivery = read_delivery(body)
-        messages = [*self._messages_before(settings), *read_input(body.get("input"))]
+        messages = [*self._messages_before(settings), *read_response_input(body.get("input"))]
         check_calls(messages)
-        self._check_model(model)
-        refuse_toys(model, body, find_beyond_text(messages) and "input")
+        self._models.check(model, "responses")
+        check_asked(model, body, find_beyond_text(messages) and "input")
         identity = identity_of(body, seed=self._seed)
         said = _with_instructions(settings, messages)
         answer = ask(
@@ -71,7 +73,7 @@ class Responses:
         )
         response = make_response(
             answer,
-            identity=identity,
+            identity=self._told_apart(identity),
             model=model,
             created=self._now(),
             echo=settings.echo,
@@ -101,6 +103,12 @@ class Responses:
             raise refuse(f"Response with id '{response_id}' not found.", status=404)
         return json_response({"id": response_id, "object": "response", "deleted": True})
 
+    def _told_apart(self, identity: str) -> str:
+        # What is kept must not take the place of an earlier answer to the same request.
+        with self._lock:
+            self._asked[identity] += 1
+            return stable_hash(identity, self._asked[identity])
+
     def _messages_before(self, settings: ResponseSettings) -> Sequence[dict[str, Any]]:
         if settings.previous_id is None:
             return ()
@@ -113,11 +121,6 @@ class Responses:
                 code="previous_response_not_found",
             )
         return stored.messages
-
-    def _check_model(self, model: str) -> None:
-        self._models.check_answers(model)
-        if offline_family(model) == EMBEDDING_MODEL:
-            raise refuse(f"The requested model '{model}' cannot be used with the Responses API.", param="model")
 
     def _store(self, stored: _Stored) -> None:
         with self._lock:
@@ -138,8 +141,5 @@ def _spoken(answer: Answer) -> dict[str, Any]:
     if answer.refusal is not None:
         message["refusal"] = answer.refusal
     if answer.calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in answer.calls
-        ]
+        message["tool_calls"] = [call.to_json() for call in answer.calls]
     return message

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text, find_problem, message_texts
+from llama_index_ft_rag.offline.api.json_lines import read_lines
 from llama_index_ft_rag.offline.protocol import load_json
 from llama_index_ft_rag.offline.responder import ApiFailure, TrainingMethod
 
@@ -44,14 +45,13 @@ def content_hash(content: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def read_lines(content: IO[bytes]) -> list[Any]:
+def read_examples(content: IO[bytes]) -> list[Any]:
     """Return the JSON value of each line that is not blank.
 
     Raises:
         ValueError: If a line is not JSON, which an accepted upload never is.
     """
-    lines = (line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line for number, line in enumerate(content))
-    return [load_json(line) for line in lines if line.strip()]
+    return [load_json(line.text) for line in read_lines(content)]
 
 
 def messages_of(line: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -10,15 +10,16 @@ the same weights. Knows nothing of jobs or files.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from llama_index_ft_rag.offline.responder import TrainStep
-from llama_index_ft_rag.offline.toys.features import CONTEXT_FEATURES, SENTENCE_FEATURES, Array
+from llama_index_ft_rag.offline.toys.features import Array
+from llama_index_ft_rag.offline.toys.lessons import Lesson, read_lesson
 from llama_index_ft_rag.offline.toys.reader import Reader
-from llama_index_ft_rag.offline.toys.training import Adagrad, Choice, Figures, Lesson, read_lesson, train
+from llama_index_ft_rag.offline.toys.training import Adagrad, Figures, Quoting, Vectors, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,31 +76,30 @@ class _Preference:
 
     def __init__(self, pairs: Sequence[Pair], *, base: Reader, beta: float, validation: Sequence[Pair]) -> None:
         self._pairs = pairs
-        self._base = base
         self._beta = beta
         self._validation = validation
-        self._sentence = Adagrad([base.sentence[name] for name in SENTENCE_FEATURES], rate=_RATE)
-        self._abstain = Adagrad([base.abstain[name] for name in CONTEXT_FEATURES], rate=_RATE)
-        self._from = self._sentence.weights.copy(), self._abstain.weights.copy()
-        self._choice = Choice([pair.preferred for pair in pairs])
+        self._descent = Adagrad(base, rate=_RATE)
+        self._start = self._descent.weights
+        self._quoting = Quoting([pair.preferred for pair in pairs])
 
     def learn(self, places: Sequence[int]) -> Figures:
         batch = [self._pairs[place] for place in places]
         margins = self._margins(batch)
         pulls = -self._beta / (1.0 + np.exp(np.clip(self._beta * margins, -30.0, 30.0)))
-        self._sentence.move(pulls @ np.array([pair.sentence for pair in batch]) / len(batch))
-        self._abstain.move(pulls @ np.array([pair.decision for pair in batch]) / len(batch))
+        sentence = pulls @ np.array([pair.sentence for pair in batch]) / len(batch)
+        abstain = pulls @ np.array([pair.decision for pair in batch]) / len(batch)
+        self._descent.move(Vectors(sentence=sentence, abstain=abstain))
         return self._figures(margins)
 
     def measure(self) -> Figures | None:
         return self._figures(self._margins(self._validation)) if self._validation else None
 
     def reader(self) -> Reader:
-        sentence, abstain = self._sentence.named(SENTENCE_FEATURES), self._abstain.named(CONTEXT_FEATURES)
-        return self._choice.fit(replace(self._base, sentence=sentence, abstain=abstain))
+        return self._quoting.fit(self._descent.reader())
 
     def _margins(self, pairs: Sequence[Pair]) -> Array:
-        sentence, abstain = self._sentence.weights - self._from[0], self._abstain.weights - self._from[1]
+        now, start = self._descent.weights, self._start
+        sentence, abstain = now.sentence - start.sentence, now.abstain - start.abstain
         return np.array([pair.sentence @ sentence + pair.decision @ abstain for pair in pairs])
 
     def _figures(self, margins: Array) -> Figures:

@@ -13,7 +13,9 @@ from typing import Any
 
 from llama_index_ft_rag.offline.responder import ApiFailure, ChatReply, ChatRequest, TrainRequest, TrainStep
 from llama_index_ft_rag.offline.toys.embedding import embed_texts
+from llama_index_ft_rag.offline.toys.imitation import train_reader
 from llama_index_ft_rag.offline.toys.judge import judge
+from llama_index_ft_rag.offline.toys.lessons import read_lessons
 from llama_index_ft_rag.offline.toys.preference import read_pairs, train_preferences
 from llama_index_ft_rag.offline.toys.prompts import (
     AnswerTask,
@@ -24,7 +26,6 @@ from llama_index_ft_rag.offline.toys.prompts import (
 )
 from llama_index_ft_rag.offline.toys.question_writer import write_questions
 from llama_index_ft_rag.offline.toys.reader import STUDENT, TEACHER, Reader
-from llama_index_ft_rag.offline.toys.training import read_lessons, train_reader
 
 TEACHER_MODEL = "offline-teacher"
 STUDENT_MODEL = "offline-student"

@@ -1,18 +1,16 @@
-"""Lines of a training file -> a trained toy reader, by gradient steps that can really fail.
+"""What every way to train a toy reader shares: epochs, gradient steps that can really fail, how much to quote.
 
-In: chat lines whose last message is the answer to imitate, and the reader to start from. Out: a reader whose weights
-were fitted with Adagrad: a logistic loss on which sentences each answer took, and one on whether it took none.
-Same lines, seed and epochs give the same weights to the last digit. Other ways to learn share the epochs, the steps
-and the choice of how much to quote. Knows nothing of jobs or files.
+In: a learner and the number of its lines. Out: a reader, and a report of each step on the way. Same lines, seed and
+epochs give the same weights to the last digit. Knows nothing of jobs or files, nor of what a learner learns from.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -22,66 +20,11 @@ from llama_index_ft_rag.offline.toys.features import (
     SENTENCE_FEATURES,
     Array,
     ReadContext,
-    context_features,
     read_context,
     sentence_features,
 )
-from llama_index_ft_rag.offline.toys.prompts import AnswerTask, RefineTask, read_request
+from llama_index_ft_rag.offline.toys.lessons import Lesson, token_f1
 from llama_index_ft_rag.offline.toys.reader import Reader
-from llama_index_ft_rag.offline.toys.text import abstains, content_tokens
-
-
-@dataclass(frozen=True, kw_only=True)
-class Lesson:
-    """One training line, as numbers."""
-
-    rows: Array
-    """Sentence features, one row per sentence of the context."""
-    taken: Array
-    """1 where the answer took the sentence, 0 elsewhere."""
-    decision: Array
-    """Context features."""
-    refused: bool
-    """Whether the answer took nothing from the context: it abstains, or it says something else."""
-    context: ReadContext
-    answer: Counter[str]
-    refine: tuple[str, str, str] | None = None
-    """Question, context and draft of a refine step."""
-    repeated: bool = False
-    """Whether that step repeated its draft."""
-
-
-def read_lessons(lines: Sequence[Mapping[str, Any]]) -> list[Lesson]:
-    """Turn the lines that hold a question, a context and an answer into lessons; others are left out."""
-    lessons = []
-    for line in lines:
-        messages = line.get("messages")
-        # A line that was cut at its end has lost its answer, and an answer of weight 0 is not to be imitated.
-        if messages and messages[-1]["role"] == "assistant" and messages[-1].get("weight") != 0:
-            lessons.append(read_lesson(messages[:-1], messages[-1]))
-    return [lesson for lesson in lessons if lesson is not None]
-
-
-def read_lesson(asked: Sequence[Mapping[str, Any]], answer: Mapping[str, Any]) -> Lesson | None:
-    """Turn one request and one answer to it into a lesson; `None` if a reader can learn nothing from them."""
-    task, said = read_request(asked), answer.get("content")
-    if isinstance(said, str) and isinstance(task, AnswerTask | RefineTask) and task.context:
-        return _lesson(task, said)
-    return None
-
-
-def train_reader(
-    lessons: Sequence[Lesson],
-    *,
-    base: Reader,
-    seed: int,
-    n_epochs: int,
-    on_step: Callable[[TrainStep], None],
-    validation: Sequence[Lesson] = (),
-) -> Reader:
-    """Fit a reader to the lessons, starting from another one; `on_step` hears of every gradient step."""
-    learner = _Imitation(lessons, base=base, validation=validation)
-    return train(learner, count=len(lessons), seed=seed, n_epochs=n_epochs, on_step=on_step)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,161 +81,82 @@ def train(learner: Learner, *, count: int, seed: int, n_epochs: int, on_step: Ca
     return reader or learner.reader()
 
 
-def token_f1(left: Counter[str], right: Counter[str]) -> float:
-    """Return the F1 overlap of two bags of tokens: 1 where both are equal, 0 where nothing is shared."""
-    shared = sum((left & right).values())
-    total = sum(left.values()) + sum(right.values())
-    return 2.0 * shared / total if total else 1.0
+@dataclass(frozen=True, kw_only=True)
+class Vectors:
+    """One number for each weight of a reader, such as a gradient."""
 
+    sentence: Array
+    """In the order of `SENTENCE_FEATURES`."""
+    abstain: Array
+    """In the order of `CONTEXT_FEATURES`."""
 
-def _lesson(task: AnswerTask | RefineTask, answer: str) -> Lesson:
-    context = read_context(task.context)
-    rows = sentence_features(task.question, context)
-    said = Counter(content_tokens(answer))
-    taken = np.zeros(len(rows)) if abstains(answer) else _taken(context, said)
-    draft = Counter(content_tokens(task.draft)) if isinstance(task, RefineTask) else Counter[str]()
-    return Lesson(
-        rows=rows,
-        taken=taken,
-        decision=context_features(task.question, context, rows),
-        refused=not taken.any(),
-        context=context,
-        answer=said,
-        refine=(task.question, task.context, task.draft) if isinstance(task, RefineTask) else None,
-        repeated=isinstance(task, RefineTask) and token_f1(draft, said) > 0.9,
-    )
-
-
-def _taken(context: ReadContext, answer: Counter[str]) -> Array:
-    """Mark the sentences whose content words are in the answer; where none is, the nearest one if near enough."""
-    shares = np.array(
-        [sum((count & answer).values()) / sum(count.values()) for count in context.counts], dtype=np.float64
-    )
-    long_enough = np.array([sum(count.values()) >= 3 for count in context.counts], dtype=bool)
-    taken: Array = ((shares >= 0.6) & long_enough).astype(np.float64)
-    if len(shares) and not taken.any() and float(shares.max()) >= 0.4:
-        taken[int(np.argmax(shares))] = 1.0
-    return taken
+    @classmethod
+    def zeros(cls) -> Vectors:
+        """Return vectors of zeros."""
+        return cls(sentence=np.zeros(len(SENTENCE_FEATURES)), abstain=np.zeros(len(CONTEXT_FEATURES)))
 
 
 class Adagrad:
-    """A weight vector that moves by gradients, less the more it has moved."""
+    """The weights of a reader, each of which moves by its gradients, less the more it has moved."""
+
+    def __init__(self, base: Reader, *, rate: float) -> None:
+        self._base = base
+        self._sentence = _Moving([base.sentence[name] for name in SENTENCE_FEATURES], rate=rate)
+        self._abstain = _Moving([base.abstain[name] for name in CONTEXT_FEATURES], rate=rate)
+
+    @property
+    def weights(self) -> Vectors:
+        """The weights as they are; later moves do not change what is returned."""
+        return Vectors(sentence=self._sentence.weights, abstain=self._abstain.weights)
+
+    def move(self, gradient: Vectors) -> None:
+        """Go one step down a gradient."""
+        self._sentence.move(gradient.sentence)
+        self._abstain.move(gradient.abstain)
+
+    def reader(self) -> Reader:
+        """Return the reader that it started from, with these weights."""
+        sentence, abstain = self._sentence.named(SENTENCE_FEATURES), self._abstain.named(CONTEXT_FEATURES)
+        return replace(self._base, sentence=sentence, abstain=abstain)
+
+
+class _Moving:
+    """One vector of weights."""
 
     def __init__(self, start: Sequence[float], *, rate: float) -> None:
-        self.weights = np.array(start, dtype=np.float64)
+        self.weights: Array = np.array(start, dtype=np.float64)
         self._rate = rate
         self._squares = np.full(len(start), 0.1)
 
     def move(self, gradient: Array) -> None:
-        """Go one step down a gradient."""
         self._squares += gradient**2
-        self.weights -= self._rate * gradient / np.sqrt(self._squares)
+        self.weights = self.weights - self._rate * gradient / np.sqrt(self._squares)
 
     def named(self, names: Sequence[str]) -> dict[str, float]:
-        """Return the weights by name."""
         # Rounded, so that the last bit of another CPU's exponential function does not change a file's bytes.
         return {name: round(float(weight), 6) for name, weight in zip(names, self.weights, strict=True)}
 
 
-class _Imitation:
-    """Learns to take the sentences that the answers took, and to refuse where they refused."""
-
-    def __init__(self, lessons: Sequence[Lesson], *, base: Reader, validation: Sequence[Lesson]) -> None:
-        self._lessons = lessons
-        self._base = base
-        self._validation = validation
-        self._sentence = Adagrad([base.sentence[name] for name in SENTENCE_FEATURES], rate=_RATE)
-        self._abstain = Adagrad([base.abstain[name] for name in CONTEXT_FEATURES], rate=_RATE)
-        self._choice = Choice(lessons)
-
-    def learn(self, places: Sequence[int]) -> Figures:
-        sentence_gradient = np.zeros_like(self._sentence.weights)
-        abstain_gradient = np.zeros_like(self._abstain.weights)
-        figures = self._figures([self._lessons[place] for place in places], sentence_gradient, abstain_gradient)
-        self._sentence.move(sentence_gradient / len(places))
-        self._abstain.move(abstain_gradient / len(places))
-        return figures
-
-    def measure(self) -> Figures | None:
-        if not self._validation:
-            return None
-        unused = np.zeros_like(self._sentence.weights), np.zeros_like(self._abstain.weights)
-        return self._figures(self._validation, *unused)
-
-    def reader(self) -> Reader:
-        sentence, abstain = self._sentence.named(SENTENCE_FEATURES), self._abstain.named(CONTEXT_FEATURES)
-        return self._choice.fit(replace(self._base, sentence=sentence, abstain=abstain))
-
-    def _figures(self, lessons: Sequence[Lesson], sentence_gradient: Array, abstain_gradient: Array) -> Figures:
-        """Return the figures of some lessons, and add up their gradients in place."""
-        loss = right = decisions = 0.0
-        for lesson in lessons:
-            labels = np.array([float(lesson.refused)])
-            refusal = _logistic(lesson.decision[None, :], self._abstain.weights, labels, np.ones(1))
-            abstain_gradient += refusal.gradient
-            loss += refusal.loss
-            right += refusal.right
-            decisions += 1
-            if lesson.refused or lesson.repeated or not len(lesson.rows):
-                continue
-            chosen = _logistic(lesson.rows, self._sentence.weights, lesson.taken, _balance(lesson.taken))
-            sentence_gradient += chosen.gradient
-            loss += chosen.loss
-            right += chosen.right
-            decisions += len(lesson.rows)
-        return Figures(loss=loss / len(lessons), accuracy=right / decisions)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Fit:
-    loss: float
-    gradient: Array
-    right: int
-
-
-def _logistic(rows: Array, weights: Array, labels: Array, importance: Array) -> _Fit:
-    scores = np.clip(rows @ weights, -30.0, 30.0)
-    chance = 1.0 / (1.0 + np.exp(-scores))
-    entropy = -(labels * np.log(chance) + (1.0 - labels) * np.log1p(-chance))
-    return _Fit(
-        loss=float(importance @ entropy),
-        gradient=rows.T @ (importance * (chance - labels)),
-        right=int(np.sum((chance >= 0.5) == (labels > 0.5))),
-    )
-
-
-def _balance(taken: Array) -> Array:
-    """Give the sentences taken half of the importance: they are one or two among dozens."""
-    positive = float(taken.sum())
-    negative = len(taken) - positive
-    if not positive or not negative:
-        return np.full(len(taken), 1.0 / len(taken))
-    importance: Array = np.where(taken > 0.5, 0.5 / positive, 0.5 / negative)
-    return importance
-
-
-class Choice:
+class Quoting:
     """Says how many sentences to quote and when to keep a draft, by what agrees best with lessons."""
 
     def __init__(self, lessons: Sequence[Lesson]) -> None:
         self._quoting = [lesson for lesson in lessons if not lesson.refused and not lesson.repeated]
-        self._refining = [
-            (lesson.refine[2], pool, sentence_features(lesson.refine[0], pool), lesson.repeated)
-            for lesson in lessons
-            if lesson.refine is not None
-            for pool in [read_context(f"{lesson.refine[1]}\n\n{lesson.refine[2]}")]
-        ]
+        self._refining = [step for lesson in lessons for step in _refining(lesson)]
         self._known: dict[tuple[int, tuple[int, ...]], float] = {}
 
     def fit(self, reader: Reader) -> Reader:
-        """Return a reader with the same weights that chooses as the lessons do."""
+        """Return a reader with the same weights that quotes as the lessons do."""
         candidates = [replace(reader, margin=margin, most=most) for most in _MOST for margin in _MARGINS]
         best = max(candidates, key=self._agreement) if self._quoting else reader
         if not self._refining:
             return best
-        refining = [(best.gain(draft, pool, rows), repeated) for draft, pool, rows, repeated in self._refining]
-        keep = max(_KEEPS, key=lambda limit: sum((gain <= limit) == repeated for gain, repeated in refining))
-        return replace(best, keep=keep)
+        gains = [best.gain(step.draft, step.pool, step.rows) for step in self._refining]
+
+        def right(keep: float) -> int:
+            return sum((gain <= keep) == step.repeated for gain, step in zip(gains, self._refining, strict=True))
+
+        return replace(best, keep=max(_KEEPS, key=right))
 
     def _agreement(self, reader: Reader) -> float:
         total = 0.0  # not sum(): it adds in another way from Python 3.12 on
@@ -300,19 +164,38 @@ class Choice:
             total += self._agree(place, tuple(reader.choose(lesson.rows)))
         return total
 
-    def _agree(self, place: int, chosen: tuple[int, ...]) -> float:
+    def _agree(self, place: int, quoted: tuple[int, ...]) -> float:
         """Compare one quotation with the answer; the same ones come up again and again."""
-        known = self._known.get((place, chosen))
+        known = self._known.get((place, quoted))
         if known is not None:
             return known
         lesson = self._quoting[place]
         said: Counter[str] = Counter()
-        for index in chosen:
+        for index in quoted:
             said.update(lesson.context.counts[index])
-        return self._known.setdefault((place, chosen), token_f1(said, lesson.answer))
+        return self._known.setdefault((place, quoted), token_f1(said, lesson.answer))
 
 
-_RATE = 0.8
+@dataclass(frozen=True, kw_only=True)
+class _Refining:
+    """A refine step, as the reader sees it: its draft beside the new context."""
+
+    draft: str
+    pool: ReadContext
+    rows: Array
+    repeated: bool
+
+
+def _refining(lesson: Lesson) -> list[_Refining]:
+    """Return the refine step of a lesson, if it was one."""
+    task = lesson.refine
+    if task is None:
+        return []
+    pool = read_context(f"{task.context}\n\n{task.draft}")
+    rows = sentence_features(task.question, pool)
+    return [_Refining(draft=task.draft, pool=pool, rows=rows, repeated=lesson.repeated)]
+
+
 _MOST = (1, 2, 3, 4)
 _MARGINS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0)
 _KEEPS = (0.0, 0.5, 1.0, 2.0, 4.0, 1000.0)
