@@ -428,7 +428,7 @@ STREAMS_THAT_FAIL = [
     (cut_body(after=0.7), "RemoteProtocolError: peer closed connection"),
     (error_in_stream("Out of memory."), "APIError: Out of memory."),
     (truncated_json(after=0.7), "a call to the model failed: stream broke off"),
-    (malformed_json(), "JSONDecodeError: "),
+    (malformed_json(), "JSONDecodeError"),  # where it surfaces depends on the version of openai
     (empty_body(), "a call to the model failed: no response"),
     (html_page(), "a call to the model failed: no response"),
 ]
@@ -461,7 +461,8 @@ async def test_an_answer_whose_stream_fails_is_no_answer(
     mill, harbour = await ask_both(ft_rag_backend, fault, engine)
 
     assert (mill.text, mill.error) == ("The mill opened in 1968 beside the river.", None)
-    assert (harbour.text, str(harbour.error)[: len(reason)]) == (None, reason)
+    assert harbour.text is None
+    assert reason in str(harbour.error)
 
 
 @pytest.mark.parametrize("streaming", [False, True], ids=["plain", "streamed"])
