@@ -34,7 +34,7 @@ class ServiceConditions:
     """
 
     training: Training = "open"
-    """`closed`: creating a job is 403 `training_not_available`, as for most organisations since 2026."""
+    """`closed`: creating a job is 403 `training_not_available`, as for new organisations since 2026-05-07."""
     max_active_jobs: int | None = None
     """Jobs that may be under way at once; one more is 429 `rate_limit_exceeded`."""
     requests_per_minute: int | None = None
