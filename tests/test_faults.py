@@ -301,6 +301,18 @@ def test_faults_that_have_all_struck_pass(ft_rag_backend: RunningBackend) -> Non
     outcomes(ft_rag_backend.client, ["a"])
 
     ft_rag_backend.faults.assert_all_struck()
+    assert ft_rag_backend.faults.waiting == []
+
+
+@pytest.mark.parametrize("depth", [500, 100_000])
+def test_a_request_nested_too_deeply_is_the_client_s_fault(ft_rag_backend: RunningBackend, depth: int) -> None:
+    """A rule that looks into requests is no reason for a 500: what cannot be read is refused as without it."""
+    ft_rag_backend.faults.add(rate_limited(), where=mentions("a word"))
+    headers = {"authorization": "Bearer k", "content-type": "application/json"}
+    body = b'{"model": "m", "messages": ' + b"[" * depth + b"]" * depth + b"}"
+    response = ft_rag_backend.handle(Request(method="POST", path="/v1/chat/completions", headers=headers, body=body))
+
+    assert response.status == 400
 
 
 @pytest.mark.parametrize(

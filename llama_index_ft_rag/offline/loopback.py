@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.offline.protocol import ConnectionLost, Request, Response, error_response, is_form
+from llama_index_ft_rag.offline.protocol import BLOCK_BYTES, ConnectionLost, Request, Response, error_response, is_form
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ MAX_REQUEST_BYTES = 1024 * 1024 * 1024
 MAX_JSON_BYTES = 128 * 1024 * 1024
 IDLE_TIMEOUT_S = 60.0
 
-_BLOCK_BYTES = 1024 * 1024
 _LOOK_SECONDS = 0.05
 """How often a reply that is kept back looks whether somebody still waits for it."""
 _ONCE = ("Host", "Content-Length", "Content-Type", "Transfer-Encoding")
@@ -220,7 +219,7 @@ class _Connection(BaseHTTPRequestHandler):
 
     def _blocks(self, length: int) -> Iterator[bytes]:
         while length > 0:
-            block = self.rfile.read(min(length, _BLOCK_BYTES))
+            block = self.rfile.read(min(length, BLOCK_BYTES))
             if not block:
                 raise ConnectionResetError("the client hung up in the middle of a request")
             yield block

@@ -17,8 +17,10 @@ from typing import IO, Any
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 JSON_TYPE = "application/json"
-_BLOCK_BYTES = 1024 * 1024
-EVENT_HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+BLOCK_BYTES = 1024 * 1024
+"""How much of what may be larger than the memory is read at once."""
+EVENTS_TYPE = "text/event-stream"
+EVENT_HEADERS = {"content-type": f"{EVENTS_TYPE}; charset=utf-8", "cache-control": "no-cache"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +62,14 @@ class Response:
             close()
 
     @property
+    def content_type(self) -> str:
+        """What the body is, in lower case and without parameters; empty where the headers do not say."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
     def is_stream(self) -> bool:
         """Whether the body is made of server-sent events."""
-        return self.headers.get("content-type", "").startswith("text/event-stream")
+        return self.content_type == EVENTS_TYPE
 
 
 Handler = Callable[[Request], Response]
@@ -76,7 +83,7 @@ class FileBody:
 
     def __iter__(self) -> Iterator[bytes]:
         with self._file:
-            while block := self._file.read(_BLOCK_BYTES):
+            while block := self._file.read(BLOCK_BYTES):
                 yield block
 
     def close(self) -> None:
@@ -154,6 +161,15 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise refuse(f"The body of a request is a JSON object, not a {type(value).__name__}.")
     return value
+
+
+def json_of(request: Request) -> Mapping[str, Any]:
+    """Read the JSON object that a request carries; an empty one where it carries none."""
+    try:
+        body = load_json(request.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def load_json(text: bytes | str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from llama_index_ft_rag.offline.protocol import Request, load_json
+from llama_index_ft_rag.offline.protocol import Request, json_of
 from llama_index_ft_rag.offline.responder import ApiFailure
 
 Unit = Literal["requests", "tokens"]
@@ -150,9 +150,5 @@ def server_error(more: str = "") -> ApiFailure:
 
 def model_of(request: Request) -> str:
     """Return the model that a request names, as errors repeat it; empty where it names none."""
-    try:
-        body = load_json(request.body)
-    except ValueError:
-        return ""
-    model = body.get("model") if isinstance(body, dict) else None
+    model = json_of(request).get("model")
     return model if isinstance(model, str) else ""

@@ -15,7 +15,7 @@ from llama_index_ft_rag.offline.faults import Fault
 from llama_index_ft_rag.offline.protocol import Handler, Request, Response
 from llama_index_ft_rag.testing.connections import checked_part, first_part
 from llama_index_ft_rag.testing.http_errors import CHAT_ROUTE
-from llama_index_ft_rag.testing.rewriting import change_body, change_json, is_stream, whole_body, with_body
+from llama_index_ft_rag.testing.rewriting import change_body, change_json, whole_body, with_body
 
 _LOGIN_PAGE = b"<!doctype html>\n<html><head><title>Sign in</title></head><body><h1>Please sign in</h1></body></html>\n"
 
@@ -89,7 +89,7 @@ def error_in_stream(message: str = "The server had an error while processing you
     return _ChangedAnswer(
         name="error_in_stream",
         route=CHAT_ROUTE,
-        change=lambda response: change_body(response, broken) if is_stream(response) else response,
+        change=lambda response: change_body(response, broken) if response.is_stream else response,
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline.faults import Fault
 from llama_index_ft_rag.offline.protocol import ConnectionLost, Handler, Request, Response
-from llama_index_ft_rag.testing.rewriting import is_stream, take_effect, whole_body
+from llama_index_ft_rag.testing.rewriting import take_effect, whole_body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class _Cut(Fault):
         response = proceed(request)
         body = whole_body(response)
         headers = dict(response.headers)
-        if not is_stream(response):
+        if not response.is_stream:
             headers["content-length"] = str(len(body))  # more than will come
         return replace(response, headers=headers, body=_broken(first_part(body, self.after)))
 

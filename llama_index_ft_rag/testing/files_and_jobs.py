@@ -13,11 +13,11 @@ from typing import Any
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline.api.job_fates import JobFate, StatusToStayIn
 from llama_index_ft_rag.offline.faults import Fault
-from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response
+from llama_index_ft_rag.offline.protocol import Handler, Refusal, Request, Response, json_of
 from llama_index_ft_rag.offline.responder import ApiFailure
 from llama_index_ft_rag.offline.service_errors import model_not_found
 from llama_index_ft_rag.testing.http_errors import CHAT_ROUTE, JOBS_ROUTE
-from llama_index_ft_rag.testing.rewriting import change_json, json_of
+from llama_index_ft_rag.testing.rewriting import change_json
 
 FILE_ROUTES = ("GET /v1/files/*", "GET /v1/files")
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.offline.faults import Fault
-from llama_index_ft_rag.offline.protocol import Handler, Request, Response
+from llama_index_ft_rag.offline.protocol import Handler, Request, Response, json_of
 from llama_index_ft_rag.testing.http_errors import CHAT_ROUTE
-from llama_index_ft_rag.testing.rewriting import change_json, is_stream, json_of
+from llama_index_ft_rag.testing.rewriting import change_json
 
 ChangeText = Callable[[str], str]
 
@@ -29,7 +29,7 @@ class _OtherAnswer(Fault):
 
     def strike(self, request: Request, proceed: Handler) -> Response:
         response = proceed(request)
-        if not is_stream(response):
+        if not response.is_stream:
             return change_json(response, self._changed)
         said = _texts_of(response)
         told = {index: self.change(text) for index, text in said.items()}
@@ -105,13 +105,16 @@ def empty_answer() -> Fault:
 def mentions(text: str) -> Callable[[Request], bool]:
     """Make a `where=` of a rule: only requests of which a message, or another text, holds `text`."""
 
-    def holds(value: Any) -> bool:
-        if isinstance(value, str):
-            return text in value
-        parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-        return any(holds(part) for part in parts)
+    def holds(request: Request) -> bool:
+        left: list[Any] = [json_of(request)]
+        while left:  # not by recursion: a request may be nested deeper than the stack
+            part = left.pop()
+            if isinstance(part, str) and text in part:
+                return True
+            left.extend(part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+        return False
 
-    return lambda request: holds(json_of(request))
+    return holds
 
 
 class _Retelling:

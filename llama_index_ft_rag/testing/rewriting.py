@@ -7,19 +7,13 @@ nothing in it changed. Server-sent events are changed one by one. Knows nothing 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from llama_index_ft_rag.offline.protocol import JSON_TYPE, Handler, Request, Response
+from llama_index_ft_rag.offline.protocol import EVENTS_TYPE, JSON_TYPE, Handler, Request, Response
 
-_EVENTS_TYPE = "text/event-stream"
 _DATA = b"data: "
-
-
-def is_stream(response: Response) -> bool:
-    """Tell whether an answer is made of server-sent events."""
-    return _content_type(response) == _EVENTS_TYPE
 
 
 def whole_body(response: Response) -> bytes:
@@ -49,9 +43,9 @@ def change_json(response: Response, change: Callable[[dict[str, Any]], dict[str,
 
     Errors, other types of content, and a text that is no JSON object stay as they are.
     """
-    if response.status >= 300 or _content_type(response) not in {JSON_TYPE, _EVENTS_TYPE}:
+    if response.status >= 300 or response.content_type not in {JSON_TYPE, EVENTS_TYPE}:
         return response
-    if not is_stream(response):
+    if not response.is_stream:
         return change_body(response, lambda body: _changed(body, change))
     return change_body(response, lambda body: b"\n".join(_changed_line(line, change) for line in body.split(b"\n")))
 
@@ -60,19 +54,6 @@ def take_effect(request: Request, proceed: Handler) -> None:
     """Let a request have its effect, and throw its answer away."""
     for _ in proceed(request).body:
         pass
-
-
-def json_of(request: Request) -> Mapping[str, Any]:
-    """Read the JSON object that a request carries; an empty one where it carries none."""
-    try:
-        body = json.loads(request.body)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _content_type(response: Response) -> str:
-    return response.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def _changed_line(line: bytes, change: Callable[[dict[str, Any]], dict[str, Any]]) -> bytes:

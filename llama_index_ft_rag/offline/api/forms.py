@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
 
-from llama_index_ft_rag.offline.protocol import Request, refuse
+from llama_index_ft_rag.offline.protocol import BLOCK_BYTES, Request, refuse
 
-_BLOCK_BYTES = 1024 * 1024
 _MOST_HEAD_BYTES = 16 * 1024
 _MOST_TEXT_BYTES = 64 * 1024
 _MOST_PARTS = 100
@@ -69,7 +68,7 @@ class Form:
         self._source.seek(part.start)
         left = part.end - part.start
         while left > 0:
-            block = self._source.read(min(left, _BLOCK_BYTES))
+            block = self._source.read(min(left, BLOCK_BYTES))
             left -= len(block)
             yield block
 
@@ -106,7 +105,7 @@ def _find_all(source: IO[bytes], mark: bytes) -> Iterator[int]:
     needle = b"\r\n" + mark
     window = b"\r\n"
     offset = -2
-    while block := source.read(_BLOCK_BYTES):
+    while block := source.read(BLOCK_BYTES):
         window += block
         after = source.tell()
         place = window.find(needle)

@@ -62,6 +62,8 @@ class Jobs:
         """Make a job that is about to check its files."""
         fate = JobFate.from_json(request.orders.get("job_fate", {}))
         settings = read_job_settings(parse_object(request.body))
+        # Before the change: a large file takes a while to read, and would hold up everybody else.
+        contents = [self._hash(file_id) for file_id in (settings.training_file, settings.validation_file)]
         with self._state.changing():
             check_new_job(
                 settings,
@@ -70,7 +72,7 @@ class Jobs:
                 conditions=self._conditions(),
                 jobs=lambda: self._state.all("job"),
             )
-            job = self._new_job(settings, fate)
+            job = self._new_job(settings, fate, contents)
             self._tell(job, f"Created fine-tuning job: {job['id']}")
             second = f" and validation file: {settings.validation_file}" if settings.validation_file else ""
             self._tell(job, f"Validating training file: {settings.training_file}{second}")
@@ -158,10 +160,9 @@ class Jobs:
     def _tell(self, job: Record, message: str) -> None:
         tell(job, message, at=self._now())
 
-    def _new_job(self, settings: JobSettings, fate: JobFate) -> Record:
+    def _new_job(self, settings: JobSettings, fate: JobFate, contents: list[str | None]) -> Record:
         number = self._state.next_number("job")
         asked = [settings.model, settings.method, settings.hyperparameters, settings.suffix, settings.seed]
-        contents = [self._hash(file_id) for file_id in (settings.training_file, settings.validation_file)]
         # The number keeps two jobs on the same data apart; file ids are left out, as they say nothing of a content.
         digest = stable_hash(self._seed, "job", number, asked, contents)
         own_seed = int(stable_hash(self._seed, "job", number)[-7:], 16)

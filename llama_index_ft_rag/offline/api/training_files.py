@@ -13,7 +13,7 @@ from typing import IO, Any
 
 from llama_index_ft_rag.offline.api.chat_messages import find_beyond_text, find_problem, message_texts
 from llama_index_ft_rag.offline.api.json_lines import read_lines
-from llama_index_ft_rag.offline.protocol import load_json
+from llama_index_ft_rag.offline.protocol import BLOCK_BYTES, load_json
 from llama_index_ft_rag.offline.responder import ApiFailure, TrainingMethod
 
 MINIMUM_EXAMPLES = 10
@@ -32,7 +32,6 @@ SPECIAL_TOKENS = (
     "<|im_sep|>",
 )
 
-_BLOCK_BYTES = 1024 * 1024
 # OpenAI's guides of 2024/25: images are trained on, sounds and documents are not.
 _PARTS_NOT_TRAINED_ON = ("input_audio", "file")
 
@@ -40,7 +39,7 @@ _PARTS_NOT_TRAINED_ON = ("input_audio", "file")
 def content_hash(content: IO[bytes]) -> str:
     """Return the hash of a content from where it stands to its end, in hex."""
     digest = hashlib.sha256()
-    while block := content.read(_BLOCK_BYTES):
+    while block := content.read(BLOCK_BYTES):
         digest.update(block)
     return digest.hexdigest()
 
