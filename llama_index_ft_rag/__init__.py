@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from llama_index_ft_rag.finetuning import BaseLLMFinetuneEngine, OpenAIFinetuneEngine
     from llama_index_ft_rag.ledger import Ledger
     from llama_index_ft_rag.questions import DatasetGenerator, Question, read_questions, write_questions
-    from llama_index_ft_rag.recording import OpenAIFineTuningHandler
+    from llama_index_ft_rag.recording import OpenAIFineTuningHandler, read_recording
     from llama_index_ft_rag.report import Report, write_report
     from llama_index_ft_rag.run_report import report_of_run
     from llama_index_ft_rag.scoring import EvaluationScores, RagasEvaluator, Score, aevaluate, evaluate, score_answers
@@ -64,6 +64,7 @@ __all__ = [
     "load_tuned_llm",
     "read_examples",
     "read_questions",
+    "read_recording",
     "report_of_run",
     "score_answers",
     "split_documents",
@@ -115,7 +116,10 @@ _PARTS = {
         "read_questions",
         "write_questions",
     ),
-    "recording": ("OpenAIFineTuningHandler",),
+    "recording": (
+        "OpenAIFineTuningHandler",
+        "read_recording",
+    ),
     "report": (
         "Report",
         "write_report",

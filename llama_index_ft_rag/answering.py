@@ -23,7 +23,7 @@ from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.examples import TrainingExample, Usage
 from llama_index_ft_rag.questions import Question
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler
-from llama_index_ft_rag.recording.messages import BROKE_OFF
+from llama_index_ft_rag.recording.messages import BROKE_OFF, EMPTY_ANSWER
 from llama_index_ft_rag.storage import append_row, read_rows
 
 logger = logging.getLogger(__name__)
@@ -169,9 +169,9 @@ def _says_nothing(text: str | None) -> bool:
 
 def _swallowed_failure(failures: Sequence[str], calls: Sequence[TrainingExample]) -> str | None:
     """Why an answer is empty although its engine raised nothing; `None` where nothing was found to answer from."""
-    if failures:
+    if failures and failures[-1] != EMPTY_ANSWER:
         return f"a call to the model failed: {failures[-1]}"
-    return "the model gave no text" if calls else None
+    return "the model gave no text" if failures or calls else None
 
 
 async def _full_text(response: RESPONSE_TYPE) -> str:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import threading
+import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -122,3 +124,29 @@ async def map_bounded(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         raise
+
+
+class ForkSafeLock:
+    """A reentrant lock that is open again in a forked child, whoever held it when the process forked."""
+
+    _all: ClassVar[weakref.WeakSet[ForkSafeLock]] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._all.add(self)
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+
+    @classmethod
+    def open_all(cls) -> None:
+        """Replace every lock; for the child of a fork, in which no other thread is left to release them."""
+        for lock in cls._all:
+            lock._lock = threading.RLock()  # noqa: SLF001 - its own class
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=ForkSafeLock.open_all)

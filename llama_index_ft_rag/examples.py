@@ -78,7 +78,11 @@ class TrainingExample(BaseModel):
     """The user's question, not the prompt."""
     node_ids: list[str] = Field(default_factory=list)
     """Ids of the nodes retrieved for the query."""
+    node_scores: list[float | None] = Field(default_factory=list)
+    """What the retriever gave each of `node_ids`, in the same order; its unit is the retriever's."""
     model: str | None = None
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    """Settings the call was made with: temperature, tool_choice, response_format, ..."""
     usage: Usage = Usage()
     latency_s: float | None = None
     finish_reason: str | None = None

@@ -79,18 +79,25 @@ def append_row(path: Path, row: Mapping[str, Any]) -> None:
             raise RunFolderError(f"{path}: the disk is full; make room, and the same command continues")
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a journal; nothing if it does not exist. Torn lines are skipped and logged."""
+def read_rows(path: Path, *, start: int = 0, lost: str = "its work is done again") -> Iterator[dict[str, Any]]:
+    """Yield the rows of a journal; nothing if it does not exist. Torn lines are skipped and logged.
+
+    Args:
+        path: The journal.
+        start: Byte at which to begin, the first of a line.
+        lost: What a torn line means, for the log.
+    """
     if not path.exists():
         return
-    with path.open(encoding="utf-8", errors="replace") as stream:
+    with path.open("rb") as stream:
+        stream.seek(start)
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line.decode("utf-8", errors="replace"))
             except (ValueError, RecursionError):  # besides torn JSON: numbers or nesting beyond what Python reads
-                logger.warning("%s line %s is torn and was skipped; its work is done again", path, number)
+                logger.warning("%s line %s is torn and was skipped; %s", path, number, lost)
                 continue
             if isinstance(row, dict):
                 yield row

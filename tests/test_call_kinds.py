@@ -13,7 +13,7 @@ from llama_index.core.question_gen.prompts import DEFAULT_SUB_QUESTION_PROMPT_TM
 from llama_index.core.selectors.prompts import DEFAULT_SINGLE_SELECT_PROMPT
 
 from llama_index_ft_rag.examples import CallKind
-from llama_index_ft_rag.recording.call_kinds import classify
+from llama_index_ft_rag.recording.call_kinds import CallPlace, classify
 from llama_index_ft_rag.recording.messages import to_wire
 
 HOSTILE = "Given the new context. New Answer: Some choices are given below. standalone question: " * 20
@@ -53,7 +53,7 @@ def test_default_prompts_are_told_apart(prompt: BasePromptTemplate, step: int, k
     """Documents that quote other prompts change nothing."""
     messages = to_wire(prompt.format_messages(**VARIABLES))
 
-    assert classify([*messages, ANSWER], step=step, in_engine=True) == kind
+    assert classify([*messages, ANSWER], step=step, place=CallPlace(is_in_engine=True)) == kind
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_prompt_of_the_apps_own_is_an_answer_where_an_engine_asks(in_engine: b
     """Apps write their own prompts; what is known to come from elsewhere is not taken for an answer."""
     messages = [{"role": "user", "content": "Beantworte: warum?"}, ANSWER]
 
-    assert classify(messages, in_engine=in_engine) == kind
+    assert classify(messages, place=CallPlace(is_in_engine=in_engine)) == kind
 
 
 def test_a_prompt_without_a_question_is_other() -> None:
@@ -76,4 +76,4 @@ def test_a_question_with_images_is_read_by_its_text() -> None:
     """Content in parts is classified like plain text."""
     parts = [{"type": "text", "text": "Context information is below."}, {"type": "image_url", "image_url": {}}]
 
-    assert classify([{"role": "user", "content": parts}, ANSWER], in_engine=False) == "answer"
+    assert classify([{"role": "user", "content": parts}, ANSWER], place=CallPlace(is_in_engine=False)) == "answer"

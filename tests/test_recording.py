@@ -356,7 +356,7 @@ def test_an_empty_recorder_says_why_and_what_to_do(handler: OpenAIFineTuningHand
     engine = four_facts().as_query_engine(llm=llm)
     engine.query("What?")
 
-    with pytest.raises(EmptyRecordingError, match=r"no LLM call reached.*handler\.attach\(\)"):
+    with pytest.raises(EmptyRecordingError, match=r"building an engine replaces.*Parrot.*handler\.attach\(\)"):
         handler.save_finetuning_events(tmp_path / "events.jsonl")
 
 
@@ -415,7 +415,7 @@ def test_both_fronts_at_once_record_once(handler: OpenAIFineTuningHandler) -> No
     finally:
         Settings._callback_manager = before
 
-    assert [example.query_id is None for example in handler.examples()] == [False, False, True]
+    assert len({example.query_id for example in handler.examples()}) == 3
 
 
 async def test_calls_outside_an_open_scope_are_left_to_the_callbacks(handler: OpenAIFineTuningHandler) -> None:

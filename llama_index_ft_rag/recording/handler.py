@@ -1,34 +1,49 @@
 """The recorder: turns the finished LLM calls of any LlamaIndex app into training examples.
 
 In: LLM events, through a `CallbackManager` (the classic way) or the instrumentation dispatcher (`attach`,
-`recording`), which sees every call whichever way the engine was built. Out: `TrainingExample`s, and a count
-of what was not kept and why. Changes nothing it is shown, never raises into the app. Knows nothing of jobs.
+`recording`), which sees every call whichever way the engine was built. Out: `TrainingExample`s, kept in memory or in a
+file, and a count of what was not kept and why. Changes nothing it is shown, never raises into the app. Knows nothing
+of jobs.
 """
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, ParamSpec, TypedDict, TypeVar
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 
-from llama_index_ft_rag.errors import EmptyRecordingError
+from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError
 from llama_index_ft_rag.examples import CallKind, TrainingExample, write_examples
 from llama_index_ft_rag.recording.dispatching import DispatcherFront
+from llama_index_ft_rag.recording.doctor import AttachDoctor
+from llama_index_ft_rag.recording.journal import Journal
+from llama_index_ft_rag.recording.kept_rows import KeptInMemory, Where, chosen, to_examples
 from llama_index_ft_rag.recording.messages import from_wire
-from llama_index_ft_rag.recording.recorded_calls import QueryScope, RecordingSummary
+from llama_index_ft_rag.recording.query_groups import QueryGroup
+from llama_index_ft_rag.recording.recorded_calls import RecordedCalls, RecordingSummary
 from llama_index_ft_rag.recording.watching import CallWatcher
 
 logger = logging.getLogger(__name__)
 
-NEVER_SAVED: frozenset[CallKind] = frozenset({"judge", "question_generation"})
-"""Kinds of calls that `save_finetuning_events` leaves out: they are not part of answering a query."""
+FOR_TRAINING: frozenset[CallKind] = frozenset({"answer", "refine"})
+"""Kinds of calls that `examples` returns by default: the ones that answer a question."""
+
+NEVER_SAVED: frozenset[CallKind] = frozenset(
+    {"judge", "question_generation", "condense", "selector", "sub_question", "hyde"}
+)
+"""Kinds of calls that `save_finetuning_events` leaves out by default: they prepare or judge answers."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class FinetuningEvent(TypedDict):
@@ -43,8 +58,17 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
 
     Use it in one of two ways. `CallbackManager([handler])` on `Settings`, set before the engine is built, is
     the classic one. `handler.attach()`, or `with handler.recording(query_id=...)` around a query, works at any
-    time and with any engine, groups the calls of a query, and knows the retrieved nodes; while it is active it
-    alone records, so that using both ways records nothing twice.
+    time and with any engine. Used both ways at once, a call is recorded once.
+
+    Args:
+        path: Where finished calls are kept, one line each, on disk before the app goes on; several processes may
+            share it. By default they are kept in memory.
+        sampling_rate: Share of queries that are kept, from 0 to 1; a query is kept whole or not at all.
+        max_bytes: How large the file, or what is kept in memory, may become; calls that do not fit are counted.
+
+    Raises:
+        ConfigurationError: If a number is out of its range, or the file holds something else than a recording. A
+            file that cannot be written stops the recording instead, with one line in the log.
 
     Example:
         >>> from llama_index.core.llms import ChatMessage, MockLLM
@@ -55,10 +79,19 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         ['user', 'assistant']
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, path: str | Path | None = None, *, sampling_rate: float = 1.0, max_bytes: int | None = None
+    ) -> None:
         super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
-        self._watcher = CallWatcher()
-        self._dispatcher = DispatcherFront(self._watcher)
+        if not 0 <= sampling_rate <= 1:
+            raise ConfigurationError(f"sampling_rate={sampling_rate}: pass a number from 0 to 1")
+        if max_bytes is not None and max_bytes <= 0:
+            raise ConfigurationError(f"max_bytes={max_bytes}: pass a positive number of bytes, or None for no limit")
+        self._journal = Journal(Path(path), max_bytes=max_bytes) if path is not None else None
+        self._calls = RecordedCalls(self._journal or KeptInMemory(max_bytes=max_bytes))
+        self._watcher = CallWatcher(self._calls)
+        self._doctor = AttachDoctor(self)
+        self._dispatcher = DispatcherFront(self._watcher, self._doctor, sampling_rate=sampling_rate)
 
     def attach(self) -> None:
         """Record every LLM call of this process from now on, however its engine was built."""
@@ -72,58 +105,96 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
     def recording(self, *, query_id: str | None = None, question: str | None = None) -> Iterator[None]:
         """Record the calls made inside, tasks and `asyncio.to_thread` included, as the calls of one query.
 
-        Many may be open at once, one per task. Streams have to be read inside: LlamaIndex sends the request
-        when the first chunk is asked for. Calls outside are not recorded unless `attach` was called.
+        Many may be open at once, one per task. A stream that an engine returns inside belongs to it wherever it is
+        read. A thread of your own has to be told: see `carry`. Calls outside are not recorded unless `attach` was
+        called.
 
         Args:
             query_id: What `calls_of` finds them by; a fresh id by default.
             question: The user's question, kept with each call.
         """
-        with self._dispatcher.scope(QueryScope(query_id=query_id or uuid4().hex, question=question)):
+        group = QueryGroup(query_id=query_id or uuid4().hex, question=question, is_explicit=True)
+        with self._dispatcher.scope(group):
             yield
 
-    def examples(self, *, kinds: Collection[CallKind] | None = ("answer", "refine")) -> list[TrainingExample]:
-        """The finished calls of these kinds, in the order they started; `None` for all."""
-        recorded = self._watcher.calls.examples().values()
-        return [example for example in recorded if kinds is None or example.kind in kinds]
+    def carry(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Make a function that, on whatever thread it is called, runs inside the `recording` that is open here.
+
+        Example:
+            >>> from concurrent.futures import ThreadPoolExecutor
+            >>> from llama_index.core.llms import MockLLM
+            >>> handler = OpenAIFineTuningHandler()
+            >>> with handler.recording(query_id="q1"), ThreadPoolExecutor() as pool:
+            ...     _ = list(pool.map(handler.carry(MockLLM().complete), ["Why?", "How?"]))
+            >>> len(handler.calls_of("q1"))
+            2
+        """
+        context = contextvars.copy_context()
+
+        @functools.wraps(function)
+        def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+            # A copy each time: one context cannot be entered by two threads at once.
+            return context.copy().run(function, *args, **kwargs)
+
+        return carried
+
+    def examples(
+        self, *, kinds: Collection[CallKind] | None = FOR_TRAINING, where: Where | None = None
+    ) -> list[TrainingExample]:
+        """The finished calls of these kinds, in the order they started.
+
+        Args:
+            kinds: What the calls were for; `None` for all.
+            where: Called with each example; keeps those it says yes to.
+        """
+        return chosen((example for _, example in self._recorded()), kinds=kinds, where=where)
 
     def calls_of(self, query_id: str) -> list[TrainingExample]:
         """All finished calls of one query, of every kind, in the order they started."""
-        return list(self._watcher.calls.examples(query_id).values())
+        return [example for _, example in to_examples(self._calls.rows(query_id))]
 
     def failures_of(self, query_id: str) -> list[str]:
         """Why calls of one query failed, whether or not its engine told anybody."""
-        return self._watcher.calls.failures_of(query_id)
+        return self._calls.failures_of(query_id)
 
     def summary(self) -> RecordingSummary:
-        """Count the calls kept and, by reason, those not kept."""
-        return self._watcher.calls.summary()
+        """Count the calls this handler kept and, by reason, those not kept."""
+        return self._calls.summary()
 
     def clear(self) -> None:
-        """Forget everything recorded; recording goes on."""
-        self._watcher.calls.clear()
-        self._dispatcher.clear()
+        """Forget everything recorded; recording goes on. A file keeps what is in it; it is not shown any more."""
+        self._calls.clear()
 
     def get_finetuning_events(self) -> dict[str, FinetuningEvent]:
         """The finished calls by event id, each with its `messages` and its `response`."""
         events: dict[str, FinetuningEvent] = {}
-        for event_id, example in self._watcher.calls.examples().items():
+        for call_id, example in self._recorded():
             *messages, response = [from_wire(message) for message in example.messages]
+            event_id = call_id if call_id not in events else f"{call_id}#{len(events)}"
             events[event_id] = {"messages": messages, "response": response}
         return events
 
-    def save_finetuning_events(self, path: str | Path) -> None:
-        """Write all finished calls to a training file, its provenance beside it; both replace what was there.
+    def save_finetuning_events(
+        self, path: str | Path, *, kinds: Collection[CallKind] | None = None, where: Where | None = None
+    ) -> None:
+        """Write the finished calls to a training file, its provenance beside it; both replace what was there.
 
-        Calls of judges and question generators (`NEVER_SAVED`) are left out. Write a choice of your own with
-        `write_examples(path, handler.examples(kinds=...))`.
+        Args:
+            path: The training file.
+            kinds: What the calls were for. By default all that answer: `NEVER_SAVED` are left out.
+            where: Called with each example; keeps those it says yes to.
 
         Raises:
             EmptyRecordingError: If there is nothing to save; says why, and no file is touched.
+            ConfigurationError: If `path` is the recording itself.
         """
-        examples = [example for example in self.examples(kinds=None) if example.kind not in NEVER_SAVED]
+        if self._journal is not None and Path(path).resolve() == self._journal.path.resolve():
+            raise ConfigurationError(f"{path}: is the recording itself; save the training file under another name")
+        recorded = [example for _, example in self._recorded()]
+        wanted = [example for example in recorded if kinds is not None or example.kind not in NEVER_SAVED]
+        examples = chosen(wanted, kinds=kinds, where=where)
         if not examples:
-            raise EmptyRecordingError(_why_empty(self.summary()))
+            raise EmptyRecordingError(self._why_empty(recorded))
         count = write_examples(path, examples)
         logger.info("wrote %d examples to %s", count, path)
 
@@ -136,10 +207,12 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
     ) -> str:
         """Take a snapshot of an LLM call's request."""
-        if event_type == CBEventType.LLM and payload and not self._dispatcher.takes_call_here():
-            request = payload.get(EventPayload.MESSAGES, payload.get(EventPayload.PROMPT))
+        if event_type != CBEventType.LLM:
+            self._doctor.has_other_events = True
+        elif payload:
             with self._watcher.guarded():
-                self._watcher.start(
+                request = payload.get(EventPayload.MESSAGES, payload.get(EventPayload.PROMPT))
+                self._dispatcher.start_callback(
                     event_id,
                     request if isinstance(request, str) else list(request or []),
                     settings=payload.get(EventPayload.ADDITIONAL_KWARGS) or {},
@@ -163,7 +236,11 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             if isinstance(error, BaseException):
                 self._watcher.error(event_id, error)
             else:
-                self._watcher.end(event_id, end.get(EventPayload.RESPONSE, end.get(EventPayload.COMPLETION)))
+                self._watcher.end(
+                    event_id,
+                    end.get(EventPayload.RESPONSE, end.get(EventPayload.COMPLETION)),
+                    request=end.get(EventPayload.MESSAGES, end.get(EventPayload.PROMPT)),
+                )
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Do nothing; part of LlamaIndex's interface."""
@@ -171,19 +248,22 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
     def end_trace(self, trace_id: str | None = None, trace_map: dict[str, list[str]] | None = None) -> None:
         """Do nothing; part of LlamaIndex's interface."""
 
+    def _recorded(self) -> Iterator[tuple[str, TrainingExample]]:
+        return to_examples(self._calls.rows())
 
-def _why_empty(summary: RecordingSummary) -> str:
-    if summary.failed:
-        reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(summary.failed.items()))
-        return (
-            f"nothing to save: LLM calls were seen, but none finished ({reasons}); "
-            "look into these failures, and read streamed answers to their end"
-        )
-    if summary.finished:
-        kinds = ", ".join(sorted(summary.kinds))
-        return f"nothing to save: all recorded calls are {kinds}; choose with handler.examples(kinds=...)"
-    return (
-        "nothing to save: no LLM call reached this handler. Engines replace a callback manager set on the LLM, "
-        "and one put on Settings after the engine was built is not seen; call handler.attach() before the first "
-        "query, or put `with handler.recording():` around it, and use the same handler object here"
-    )
+    def _why_empty(self, recorded: list[TrainingExample]) -> str:
+        summary = self.summary()
+        if recorded:
+            kinds = ", ".join(sorted({example.kind for example in recorded}))
+            return (
+                f"nothing to save: of {len(recorded)} recorded calls ({kinds}) none was chosen; choose with "
+                "kinds=... and where=..., or kinds=None of handler.examples for all"
+            )
+        if summary.failed or summary.skipped:
+            counted = {**summary.failed, **summary.skipped}
+            reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counted.items()))
+            return (
+                f"nothing to save: LLM calls were seen, but none finished ({reasons}); "
+                "look into these failures, and read streamed answers to their end"
+            )
+        return f"nothing to save: {self._doctor.why_nothing()}"

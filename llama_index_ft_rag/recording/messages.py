@@ -30,6 +30,8 @@ WireMessage = dict[str, Any]
 
 BROKE_OFF = "stream broke off"
 """Why a call has no answer whose stream ended in the middle without an error, as a proxy may end it."""
+EMPTY_ANSWER = "empty answer"
+"""Why a call has no answer that finished without a text, a tool call or a sound."""
 REPLAYED_LATENCY = "replayed_latency_s"
 """Key in `additional_kwargs` under which a replayed answer says how long it took the first time."""
 
@@ -108,6 +110,11 @@ def broke_off(response: ChatResponse | CompletionResponse) -> bool:
     return _get(last, "delta") is not None and _get(last, "finish_reason") is None
 
 
+def says_nothing(message: Mapping[str, Any]) -> bool:
+    """Whether a wire message has neither text nor a call nor a sound."""
+    return not any(message.get(key) for key in ("content", "tool_calls", "function_call", "audio"))
+
+
 def plain(value: Any) -> Any:
     """A JSON-able copy of `value`; what JSON has no word for becomes the name of its type."""
     if value is None or isinstance(value, str | bool | int | float):
@@ -123,6 +130,9 @@ def plain(value: Any) -> Any:
 
 
 def _message_to_wire(message: ChatMessage) -> WireMessage:
+    if len(message.blocks) == 1 and not message.additional_kwargs and type(message.blocks[0]) is TextBlock:
+        role = message.role.value
+        return {"role": _FOREIGN_ROLES.get(role, role), "content": message.blocks[0].text}
     sent = dict(to_openai_message_dict(message))
     wire = {key: plain(sent[key]) for key in _WIRE_KEYS if sent.get(key) is not None}
     if "name" in message.additional_kwargs:

@@ -1,22 +1,52 @@
 """The LLM calls a recorder has seen: open, finished, or failed with a reason.
 
-In: snapshots of requests at their start, and their ends. Out: `TrainingExample`s of the calls that
-finished, grouped by query, in the order they started, and a count of everything that was not kept.
-Thread-safe. Knows nothing of LlamaIndex's events.
+In: snapshots of requests at their start, and their ends. Out: one row for each call that finished, handed to a
+`Keeper`, and a count of everything that was not kept. Thread-safe. Knows nothing of LlamaIndex's events, nor where
+rows are kept.
 """
 
 from __future__ import annotations
 
-import threading
+import itertools
 import time
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from llama_index_ft_rag.examples import TrainingExample, Usage
-from llama_index_ft_rag.recording.call_kinds import classify
+from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.examples import CallKind, Usage
+from llama_index_ft_rag.recording.call_kinds import CallPlace, classify
 from llama_index_ft_rag.recording.messages import WireMessage
+from llama_index_ft_rag.recording.query_groups import QueryGroup
+
+NOT_FINISHED = "not finished"
+NOT_READ = "stream not read to its end"
+NOT_SAMPLED = "not sampled"
+
+MOST_OPEN = 10_000
+"""How many calls may be open at once; past that, the oldest counts as not finished."""
+MOST_FAILED_QUERIES = 1_000
+"""Of how many queries the failures are remembered by name; all are counted."""
+
+Row = dict[str, Any]
+"""A finished call as it is kept: `call_id`, `started_at` (Unix seconds), and the fields of a `TrainingExample`."""
+
+
+class Keeper(Protocol):
+    """Where finished calls are kept."""
+
+    def keep(self, row: Row, *, number: int) -> str | None:
+        """Keep a call, the `number`-th that started; return why it was not kept, or `None`."""
+
+    def rename(self, call_id: str, kind: CallKind) -> None:
+        """Change what a kept call was for."""
+
+    def rows(self, query_id: str | None = None) -> list[Row]:
+        """The calls kept, of all queries or of one, in the order they started."""
+
+    def clear(self) -> None:
+        """Show nothing of what was kept so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,43 +59,8 @@ class RecordingSummary:
     """Calls not kept, by reason; `not finished` are those still open, streams nobody read among them."""
     kinds: dict[str, int]
     """Finished calls by what they were for."""
-
-
-@dataclass(eq=False, kw_only=True)
-class QueryScope:
-    """What the calls of one query have in common."""
-
-    query_id: str
-    question: str | None = None
-    node_ids: list[str] = field(default_factory=list)
-
-
-@dataclass(eq=False, kw_only=True)
-class RecordedCall:
-    """One LLM call: its request as it was at its start and, once finished, its answer."""
-
-    call_id: str
-    messages: list[WireMessage]
-    tools: list[dict[str, Any]] | None = None
-    parallel_tool_calls: bool | None = None
-    model: str | None = None
-    scope: QueryScope | None = None
-    in_engine: bool | None = None
-    inside: RecordedCall | None = None
-    """The open call that this one probably serves; where that one finishes, this one is not shown."""
-    is_open: bool = True
-    started: float = field(default_factory=time.monotonic)
-    answer: CallAnswer | None = None
-
-    @property
-    def is_shown(self) -> bool:
-        """Whether the call finished and no call around it did."""
-        outer = self.inside
-        while outer is not None:
-            if outer.answer is not None:
-                return False
-            outer = outer.inside
-        return self.answer is not None
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Calls that finished and were left out, by reason: not sampled, no room, file not writable."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,145 +74,184 @@ class CallAnswer:
     """Where known better than by the clock: an answer replayed from a ledger took longer the first time."""
 
 
+@dataclass(eq=False, kw_only=True)
+class RecordedCall:
+    """One LLM call whose request was seen: a snapshot, taken at its start."""
+
+    call_id: str
+    messages: list[WireMessage]
+    group: QueryGroup
+    place: CallPlace
+    tools: list[dict[str, Any]] | None = None
+    parallel_tool_calls: bool | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    question: str | None = None
+    nodes: dict[str, float | None] = field(default_factory=dict)
+    step: int = 0
+    number: int = 0
+    is_open: bool = True
+    is_superseded: bool = False
+    """Whether another LLM was asked on its behalf, whose call is the one that counts."""
+    kind: CallKind | None = None
+    """Where it is known better than the prompt tells."""
+    started: float = field(default_factory=time.monotonic)
+    started_at: float = field(default_factory=time.time)
+
+
 class RecordedCalls:
     """The calls of one recorder."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, RecordedCall] = {}
-        # All calls that may still be shown, in the order they started.
-        self._calls: list[RecordedCall] = []
-        self._by_query: dict[str, list[RecordedCall]] = {}
+    def __init__(self, keeper: Keeper) -> None:
+        self.keeper = keeper
+        self._lock = ForkSafeLock()
+        self._numbers = itertools.count()
+        self._open: dict[str, list[RecordedCall]] = {}
+        self._count_open = 0
+        self._kinds: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
-        self._failed_by_query: dict[str, list[str]] = {}
+        self._skipped: Counter[str] = Counter()
+        self._failed_by_query: OrderedDict[str, list[str]] = OrderedDict()
+        # Filled by finalizers, which may run in the middle of anything: they take no lock.
+        self._abandoned: deque[RecordedCall] = deque()
 
     def start(self, call: RecordedCall) -> None:
         """Take a call whose request is about to be sent."""
         with self._lock:
-            self._open[call.call_id] = call
-            self._calls.append(call)
-            if call.scope is not None:
-                self._by_query.setdefault(call.scope.query_id, []).append(call)
+            self._drop_abandoned()
+            if self._count_open >= MOST_OPEN:
+                self.fail(next(iter(self._open.values()))[0], NOT_FINISHED)
+            call.number = next(self._numbers)
+            call.step = call.group.next_step()
+            call.group.seen += 1
+            self._open.setdefault(call.call_id, []).append(call)
+            self._count_open += 1
 
-    def finish(self, call_id: str, answer: CallAnswer) -> None:
-        """Keep the answer of an open call; an unknown id is ignored."""
+    def find_open(self, call_id: str, *, matches: Callable[[RecordedCall], bool]) -> RecordedCall | None:
+        """The open call with this id; where several have it, the one that matches, and `None` if none does."""
         with self._lock:
-            call = self._open.pop(call_id, None)
-            if call is None:
+            calls = self._open.get(call_id, [])
+            if len(calls) < 2:
+                return calls[0] if calls else None
+            return next((call for call in reversed(calls) if matches(call)), None)
+
+    def finish(self, call: RecordedCall, answer: CallAnswer) -> None:
+        """Keep a call and its answer; a call that is not open any more is ignored."""
+        with self._lock:
+            if not self._close(call) or call.is_superseded:
                 return
-            if answer.latency_s is None:
-                answer = replace(answer, latency_s=round(time.monotonic() - call.started, 6))
-            call.answer = answer
-            call.is_open = False
-
-    def fail(self, call_id: str, reason: str) -> None:
-        """Drop an open call for a reason; an unknown id is ignored."""
-        with self._lock:
-            call = self._open.pop(call_id, None)
-            if call is None:
+            row = _to_row(call, answer)
+            reason = self.keeper.keep(row, number=call.number) if call.group.is_sampled else NOT_SAMPLED
+            if reason is not None:
+                self._skipped[reason] += 1
                 return
-            call.is_open = False
-            self._calls.remove(call)
-            if call.scope is not None:
-                self._by_query[call.scope.query_id].remove(call)
-            # A nested call fails together with the one around it: that is one failure.
-            if call.inside is None:
-                self._failed[reason] += 1
-                if call.scope is not None:
-                    self._failed_by_query.setdefault(call.scope.query_id, []).append(reason)
+            call.kind = row["kind"]
+            self._kinds[row["kind"]] += 1
 
-    def failures_of(self, query_id: str) -> list[str]:
-        """Why calls of a query failed, in the order in which they did."""
+    def fail(self, call: RecordedCall, reason: str) -> None:
+        """Drop a call for a reason; a call that is not open any more is ignored."""
         with self._lock:
-            return list(self._failed_by_query.get(query_id, ()))
+            if not self._close(call) or call.is_superseded:
+                return
+            self._failed[reason] += 1
+            failures = self._failed_by_query.setdefault(call.group.query_id, [])
+            failures.append(reason)
+            if len(self._failed_by_query) > MOST_FAILED_QUERIES:
+                self._failed_by_query.popitem(last=False)
+
+    def abandon(self, call: RecordedCall) -> None:
+        """Drop a call whose stream nobody holds any more, at the next chance. Takes no lock."""
+        self._abandoned.append(call)
+
+    def rename(self, call: RecordedCall, kind: CallKind) -> None:
+        """Say what a call was for, once that is known; it may have finished already."""
+        with self._lock:
+            if call.is_open:
+                call.kind = kind
+            elif call.kind is not None and call.kind != kind:
+                self._kinds[call.kind] -= 1
+                self._kinds[kind] += 1
+                call.kind = kind
+                self.keeper.rename(call.call_id, kind)
 
     def count(self, reason: str) -> None:
         """Count something that was not recorded at all."""
         with self._lock:
             self._failed[reason] += 1
 
-    def is_open(self, call_id: str) -> bool:
-        """Whether this call was started and has not ended."""
+    def failures_of(self, query_id: str) -> list[str]:
+        """Why calls of a query failed, in the order in which they did."""
         with self._lock:
-            return call_id in self._open
+            self._drop_abandoned()
+            return list(self._failed_by_query.get(query_id, ()))
+
+    def rows(self, query_id: str | None = None) -> list[Row]:
+        """The finished calls, of all queries or of one, in the order they started."""
+        with self._lock:
+            return self.keeper.rows(query_id)
+
+    def summary(self) -> RecordingSummary:
+        """Count what was kept and what was not."""
+        with self._lock:
+            self._drop_abandoned()
+            failed = Counter(self._failed)
+            failed[NOT_FINISHED] += sum(not call.is_superseded for calls in self._open.values() for call in calls)
+            kinds = +self._kinds
+            return RecordingSummary(
+                finished=kinds.total(), failed=dict(+failed), kinds=dict(kinds), skipped=dict(self._skipped)
+            )
 
     def clear(self) -> None:
         """Forget everything; the ends of calls now open are ignored."""
         with self._lock:
+            for calls in self._open.values():
+                for call in calls:
+                    call.is_open = False
             self._open.clear()
-            self._calls.clear()
-            self._by_query.clear()
+            self._count_open = 0
+            self._abandoned.clear()
+            self._kinds.clear()
             self._failed.clear()
+            self._skipped.clear()
             self._failed_by_query.clear()
+            self.keeper.clear()
 
-    def examples(self, query_id: str | None = None) -> dict[str, TrainingExample]:
-        """The finished calls, of all queries or of one, by call id, in the order they started."""
-        with self._lock:
-            calls = self._calls if query_id is None else self._by_query.get(query_id, [])
-            shown = [call for call in calls if call.is_shown]
-        steps: Counter[str] = Counter()
-        examples: dict[str, TrainingExample] = {}
-        for call in shown:
-            step = None
-            if call.scope is not None:
-                step = steps[call.scope.query_id]
-                steps[call.scope.query_id] += 1
-            examples[call.call_id] = _to_example(call, step)
-        return _name_tree_roots(examples)
+    def _close(self, call: RecordedCall) -> bool:
+        if not call.is_open:
+            return False
+        call.is_open = False
+        self._count_open -= 1
+        calls = self._open[call.call_id]
+        calls.remove(call)
+        if not calls:
+            del self._open[call.call_id]
+        return True
 
-    def summary(self) -> RecordingSummary:
-        """Count what was kept and what was not."""
-        kinds: Counter[str] = Counter(example.kind for example in self.examples().values())
-        with self._lock:
-            failed = dict(self._failed)
-            unfinished = sum(1 for call in self._open.values() if call.inside is None)
-        if unfinished:
-            failed["not finished"] = unfinished
-        return RecordingSummary(finished=kinds.total(), failed=failed, kinds=dict(kinds))
+    def _drop_abandoned(self) -> None:
+        while self._abandoned:
+            self.fail(self._abandoned.popleft(), NOT_READ)
 
 
-def probably_serves(messages: list[WireMessage], candidates: Iterable[RecordedCall]) -> RecordedCall | None:
-    """The call among `candidates`, innermost last, that a call with these messages probably serves.
-
-    A completion-style LLM answers a chat by completing a prompt that quotes all of its messages, an async
-    method by calling the sync one with the same messages; no event links the two.
-    """
-    prompt = messages[0].get("content") if len(messages) == 1 else None
-    for call in reversed(list(candidates)):
-        texts = [message.get("content") for message in call.messages]
-        if call.messages == messages:
-            return call
-        if isinstance(prompt, str) and all(isinstance(text, str) and text and text in prompt for text in texts):
-            return call
-    return None
-
-
-def _to_example(call: RecordedCall, step: int | None) -> TrainingExample:
-    assert call.answer is not None
-    messages = [*call.messages, call.answer.message]
-    scope = call.scope
-    return TrainingExample(
-        messages=messages,
-        tools=call.tools,
-        parallel_tool_calls=call.parallel_tool_calls,
-        query_id=scope.query_id if scope else None,
-        step=step,
-        kind=classify(messages, step=step or 0, in_engine=call.in_engine),
-        question=scope.question if scope else None,
-        node_ids=list(scope.node_ids) if scope else [],
-        model=call.model,
-        usage=call.answer.usage,
-        latency_s=call.answer.latency_s,
-        finish_reason=call.answer.finish_reason,
-    )
-
-
-def _name_tree_roots(examples: dict[str, TrainingExample]) -> dict[str, TrainingExample]:
-    """A tree's leaves and its root have the same prompt; the last one of a query is its root, the answer."""
-    last: dict[str, str] = {}
-    for call_id, example in examples.items():
-        if example.kind == "tree_step":
-            last[example.query_id or call_id] = call_id
-    for call_id in last.values():
-        examples[call_id] = examples[call_id].model_copy(update={"kind": "answer"})
-    return examples
+def _to_row(call: RecordedCall, answer: CallAnswer) -> Row:
+    messages = [*call.messages, answer.message]
+    latency = answer.latency_s
+    row: Row = {"call_id": call.call_id, "started_at": round(call.started_at, 6), "messages": messages}
+    if call.tools:
+        row["tools"] = call.tools
+    if call.parallel_tool_calls is not None:
+        row["parallel_tool_calls"] = call.parallel_tool_calls
+    row["query_id"] = call.group.query_id
+    row["step"] = call.step
+    row["kind"] = call.kind or classify(messages, place=call.place, step=call.step)
+    row["question"] = call.question
+    row["node_ids"] = list(call.nodes)
+    row["node_scores"] = list(call.nodes.values())
+    row["model"] = call.model
+    row["parameters"] = call.parameters
+    row["usage"] = {
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+    }
+    row["latency_s"] = round(time.monotonic() - call.started, 6) if latency is None else latency
+    row["finish_reason"] = answer.finish_reason
+    return row

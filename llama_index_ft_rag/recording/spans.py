@@ -1,110 +1,149 @@
-"""Which span runs inside which, while they run.
+"""Which span runs inside which, and what each of them is there for.
 
-In: LlamaIndex's span notices, from a handler on the root dispatcher. Out: the ancestors of a span, and
-whether an engine or a retriever is among them. A span is forgotten when it ends. Knows nothing of LLM
-calls.
+In: LlamaIndex's span notices. Out: `Span`s, each with its parent, so that an LLM call can tell by whom and what for
+it was made. A span is forgotten when it ends, unless one inside it still runs. Knows nothing of what is recorded.
 """
 
 from __future__ import annotations
 
 import inspect
-import threading
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
-from llama_index.core.base.base_query_engine import BaseQueryEngine
-from llama_index.core.base.base_retriever import BaseRetriever
-from llama_index.core.chat_engine.types import BaseChatEngine
-from llama_index.core.instrumentation.span import BaseSpan
-from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
-from llama_index.core.response_synthesizers import BaseSynthesizer
-from pydantic import PrivateAttr
+from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.schema import QueryBundle
 
-SpanRole = Literal["engine", "retriever", "other"]
-OnSpanEnd = Callable[[str, BaseException | None], None]
-"""Called with a span's id, and with what it raised or `None`."""
+from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.examples import CallKind
+from llama_index_ft_rag.recording.query_groups import QueryGroup
+from llama_index_ft_rag.recording.recorded_calls import RecordedCall
+
+SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "stream_writer", "llm", "structured_llm", "other"]
+
+# By class name, so that nothing is imported for the sake of an isinstance check; a subclass comes before its bases.
+_ROLES: dict[str, SpanRole] = {
+    "StructuredLLM": "structured_llm",
+    "BaseLLM": "llm",
+    "BaseWorkflowAgent": "agent",
+    "Workflow": "engine",
+    "BaseQueryEngine": "engine",
+    "BaseChatEngine": "engine",
+    "BaseSynthesizer": "synthesizer",
+    "BaseRetriever": "retriever",
+    "StreamingAgentChatResponse": "stream_writer",
+}
+_PURPOSES: dict[str, CallKind] = {
+    "BaseSelector": "selector",
+    "BaseQuestionGenerator": "sub_question",
+    "HyDEQueryTransform": "hyde",
+    "BaseQueryTransform": "sub_question",
+    "TreeSummarize": "tree_step",
+    "BaseEvaluator": "judge",
+}
+_QUESTION_ARGUMENTS = ("str_or_query_bundle", "query_bundle", "message", "user_msg", "query")
 
 
-@dataclass(frozen=True, kw_only=True)
-class SpanLink:
-    """One span in a chain of spans."""
+@dataclass(eq=False, slots=True, kw_only=True)
+class Span:
+    """One span of LlamaIndex's instrumentation."""
 
     span_id: str
-    parent_id: str | None
-    role: SpanRole
+    parent: Span | None = None
+    instance: Any = None
+    role: SpanRole = "other"
+    purpose: CallKind | None = None
+    """What LLM calls made inside are for, where its class says so."""
+    template_kind: CallKind | None = None
+    """What LLM calls made inside are for, where the prompt template says so."""
+    group: QueryGroup | None = None
+    """The group that calls inside belong to, unless one further inside has its own."""
+    question: str | None = None
+    nodes: dict[str, float | None] | None = None
+    """Nodes retrieved directly for this engine."""
+    call: RecordedCall | None = None
+    """The recorded call that this span is, or is a part of."""
+    owns_call: bool = False
+    """Whether the span is the recorded call itself."""
+    is_asked: bool = False
+    """Whether this span is an LLM call that was announced."""
+    is_settled: bool = False
+    """Whether it is decided if that call is recorded."""
+    last_tree_call: RecordedCall | None = None
+    """Of a tree summary: its last call so far."""
+    last_missed_llm: Any = None
+    """Of an engine: the LLM of the last call inside that nobody asked to record."""
+
+    @property
+    def method(self) -> str:
+        """Name of the method that runs in this span."""
+        return self.span_id.partition("-")[0].rpartition(".")[2]
+
+    @property
+    def is_engine(self) -> bool:
+        """Whether a query or chat engine, an agent or a workflow runs in this span."""
+        return self.role in ("engine", "agent")
+
+    def chain(self) -> Iterator[Span]:
+        """This span and the ones around it, innermost first."""
+        span: Span | None = self
+        while span is not None:
+            yield span
+            span = span.parent
 
 
-class SpanTree(BaseSpanHandler[BaseSpan]):
-    """A span handler that remembers only the links between running spans."""
+class RunningSpans:
+    """The spans that run now, by id. Thread-safe."""
 
-    _links: dict[str, SpanLink] = PrivateAttr(default_factory=dict)
-    _links_lock: threading.Lock = PrivateAttr(default_factory=threading.Lock)
-    _on_end: OnSpanEnd = PrivateAttr()
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._spans: dict[str, Span] = {}
 
-    def __init__(self, on_end: OnSpanEnd) -> None:
-        super().__init__()
-        self._on_end = on_end
-
-    @classmethod
-    def class_name(cls) -> str:
-        """Name of this handler in LlamaIndex's registry."""
-        return "SpanTree"
-
-    def chain(self, span_id: str) -> list[SpanLink]:
-        """The span and its ancestors, innermost first, as far up as they are known."""
-        links: list[SpanLink] = []
-        current: str | None = span_id
-        with self._links_lock:
-            while current is not None:
-                link = self._links.get(current) or SpanLink(span_id=current, parent_id=None, role="other")
-                links.append(link)
-                current = link.parent_id
-        return links
-
-    def new_span(
+    def enter(
         self,
-        id_: str,
-        bound_args: inspect.BoundArguments,  # noqa: ARG002 - LlamaIndex's signature
-        instance: Any | None = None,
-        parent_span_id: str | None = None,
-        tags: dict[str, Any] | None = None,  # noqa: ARG002 - LlamaIndex's signature
-        **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
+        span_id: str,
+        arguments: inspect.BoundArguments,
+        *,
+        instance: Any,
+        parent_id: str | None,
+        group: QueryGroup | None,
     ) -> None:
-        """Remember the span's parent; nothing is handed to LlamaIndex to keep."""
-        link = SpanLink(span_id=id_, parent_id=parent_span_id, role=_role_of(instance))
-        with self._links_lock:
-            self._links[id_] = link
+        """Remember a span that begins."""
+        role, purpose = _role_and_purpose(instance.__class__)
+        span = Span(span_id=span_id, instance=instance, role=role, purpose=purpose, group=group)
+        if span.is_engine:
+            span.question = _question_in(arguments.arguments)
+        with self._lock:
+            if parent_id is not None:
+                span.parent = self._spans.get(parent_id)
+            self._spans[span_id] = span
 
-    def prepare_to_exit_span(
-        self,
-        id_: str,
-        bound_args: inspect.BoundArguments,  # noqa: ARG002 - LlamaIndex's signature
-        instance: Any | None = None,  # noqa: ARG002 - LlamaIndex's signature
-        result: Any | None = None,  # noqa: ARG002 - LlamaIndex's signature
-        **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
-    ) -> None:
-        """Forget a span that returned."""
-        self._forget(id_, None)
+    def leave(self, span_id: str) -> Span | None:
+        """Forget a span that ended, and return what was known of it."""
+        with self._lock:
+            return self._spans.pop(span_id, None)
 
-    def prepare_to_drop_span(
-        self,
-        id_: str,
-        bound_args: inspect.BoundArguments,  # noqa: ARG002 - LlamaIndex's signature
-        instance: Any | None = None,  # noqa: ARG002 - LlamaIndex's signature
-        err: BaseException | None = None,
-        **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
-    ) -> None:
-        """Forget a span that raised."""
-        self._forget(id_, err or RuntimeError("span dropped"))
-
-    def _forget(self, span_id: str, error: BaseException | None) -> None:
-        with self._links_lock:
-            self._links.pop(span_id, None)
-        self._on_end(span_id, error)
+    def find(self, span_id: str | None) -> Span | None:
+        """A running span."""
+        with self._lock:
+            return self._spans.get(span_id) if span_id is not None else None
 
 
-def _role_of(instance: Any) -> SpanRole:
-    if isinstance(instance, BaseQueryEngine | BaseChatEngine | BaseSynthesizer):
-        return "engine"
-    return "retriever" if isinstance(instance, BaseRetriever) else "other"
+@lru_cache(maxsize=1024)
+def _role_and_purpose(kind: type) -> tuple[SpanRole, CallKind | None]:
+    names = [base.__name__ for base in kind.__mro__ if base.__module__.startswith(("llama_index", "workflows"))]
+    role: SpanRole = next((_ROLES[name] for name in names if name in _ROLES), "other")
+    return role, next((_PURPOSES[name] for name in names if name in _PURPOSES), None)
+
+
+def _question_in(arguments: Mapping[str, Any]) -> str | None:
+    named = {**arguments.get("kwargs", {}), **arguments}
+    asked = next((named[name] for name in _QUESTION_ARGUMENTS if named.get(name) is not None), None)
+    if asked is None and arguments.get("args"):
+        asked = arguments["args"][0]  # an agent's run(*args, **kwargs)
+    if isinstance(asked, QueryBundle):
+        return asked.query_str
+    if isinstance(asked, ChatMessage):
+        return asked.content
+    return asked if isinstance(asked, str) else None

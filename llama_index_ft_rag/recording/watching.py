@@ -11,84 +11,119 @@ import asyncio
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 
 from llama_index_ft_rag.recording.messages import (
     BROKE_OFF,
+    EMPTY_ANSWER,
     REPLAYED_LATENCY,
+    WireMessage,
     broke_off,
     finish_reason_of,
+    plain,
     prompt_to_wire,
     response_to_wire,
+    says_nothing,
     to_wire,
     tools_to_wire,
     usage_of,
 )
-from llama_index_ft_rag.recording.recorded_calls import (
-    CallAnswer,
-    QueryScope,
-    RecordedCall,
-    RecordedCalls,
-    probably_serves,
-)
+from llama_index_ft_rag.recording.places import nodes_of, place_of, question_of
+from llama_index_ft_rag.recording.query_groups import QueryGroup
+from llama_index_ft_rag.recording.recorded_calls import CallAnswer, RecordedCall, RecordedCalls
+from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
 
-# Calls started in this context; some have ended since. A call made by another one finds it here.
-_started_here: ContextVar[tuple[RecordedCall, ...]] = ContextVar("ft_rag_started_here", default=())
+Request = Sequence[ChatMessage] | str
+"""The messages of a chat or the prompt of a completion."""
+
+# What is kept of a call's settings. Named one by one: an app may pass headers and keys beside them.
+_PARAMETERS = (
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "stop",
+    "seed",
+    "n",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "reasoning_effort",
+    "reasoning",
+    "reasoning_options",
+    "verbosity",
+    "modalities",
+    "response_format",
+    "text",
+    "text_format",
+    "tool_choice",
+    "service_tier",
+)
 
 
 class CallWatcher:
     """Turns the starts and ends of LLM calls into recorded calls."""
 
-    def __init__(self) -> None:
-        self.calls = RecordedCalls()
+    def __init__(self, calls: RecordedCalls) -> None:
+        self.calls = calls
         self._complained: set[str] = set()
 
     def start(
         self,
         call_id: str,
-        request: Sequence[ChatMessage] | str,
+        request: Request,
         *,
         settings: Mapping[str, Any],
         model: Mapping[str, Any],
-        scope: QueryScope | None = None,
-        in_engine: bool | None = None,
-    ) -> None:
-        """Take a snapshot of a call that is about to be sent: the app may change its messages afterwards."""
-        messages = prompt_to_wire(request) if isinstance(request, str) else to_wire(request)
-        open_here = [call for call in _started_here.get() if call.is_open]
-        around = [call for call in open_here if self.calls.is_open(call.call_id)]
+        span: Span,
+        group: QueryGroup,
+        is_meant: bool | None,
+    ) -> RecordedCall:
+        """Take a snapshot of a call that is about to be sent: the app may change its messages afterwards.
+
+        Raises:
+            ValueError: If it holds something that the chat format has no word for.
+        """
         parallel = settings.get("parallel_tool_calls")
         name = model.get("model_name") or model.get("model")
         call = RecordedCall(
             call_id=call_id,
-            messages=messages,
+            messages=[*_instructions(span), *_snapshot(request)],
+            group=group,
+            place=place_of(span, is_meant=is_meant),
             tools=tools_to_wire(settings.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
+            parameters=_parameters(span.instance, settings),
             model=name if isinstance(name, str) else None,
-            scope=scope,
-            in_engine=in_engine,
-            inside=probably_serves(messages, around),
+            question=question_of(span, group),
+            nodes=nodes_of(span, group),
         )
         self.calls.start(call)
-        _started_here.set((*open_here, call))
+        return call
 
-    def end(self, call_id: str, response: Any) -> None:
-        """Keep a finished call's answer."""
+    def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
+        """Keep a finished call's answer. The id of a call that is not open is ignored."""
+        call = self.calls.find_open(call_id, matches=lambda call: _is_request_of(call, request))
+        if call is None:
+            return
         if not isinstance(response, ChatResponse | CompletionResponse):
-            self.calls.fail(call_id, "no response")
+            self.calls.fail(call, "no response")
             return
         if broke_off(response):
-            self.calls.fail(call_id, BROKE_OFF)
+            self.calls.fail(call, BROKE_OFF)
             return
         try:
             message = response_to_wire(response)
         except ValueError:
-            self.calls.fail(call_id, "not expressible in the chat format")
+            self.calls.fail(call, "not expressible in the chat format")
+            return
+        if says_nothing(message):
+            self.calls.fail(call, EMPTY_ANSWER)
             return
         latency = response.additional_kwargs.get(REPLAYED_LATENCY)
         answer = CallAnswer(
@@ -97,17 +132,22 @@ class CallWatcher:
             finish_reason=finish_reason_of(response),
             latency_s=latency if isinstance(latency, float) else None,
         )
-        self.calls.finish(call_id, answer)
+        self.calls.finish(call, answer)
 
-    def error(self, call_id: str, error: BaseException) -> None:
+    def error(self, call: RecordedCall | str, error: BaseException) -> None:
         """Drop a call that raised, was cancelled, or whose stream was closed before its end."""
+        if isinstance(call, str):
+            found = self.calls.find_open(call, matches=lambda _: False)
+            if found is None:
+                return
+            call = found
         if isinstance(error, GeneratorExit):
             reason = "stream closed early"
         elif isinstance(error, asyncio.CancelledError):
             reason = "cancelled"
         else:
             reason = type(error).__name__
-        self.calls.fail(call_id, reason)
+        self.calls.fail(call, reason)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:
@@ -120,3 +160,29 @@ class CallWatcher:
             if reason not in self._complained:
                 self._complained.add(reason)
                 logger.warning("a LLM call could not be recorded and is left out (%s): %s", type(exc).__name__, exc)
+
+
+def _snapshot(request: Request) -> list[WireMessage]:
+    return prompt_to_wire(request) if isinstance(request, str) else to_wire(request)
+
+
+def _is_request_of(call: RecordedCall, request: Request | None) -> bool:
+    if request is None:
+        return False
+    sent = _snapshot(request)
+    return call.messages[len(call.messages) - len(sent) :] == sent
+
+
+def _instructions(span: Span) -> list[WireMessage]:
+    """What an LLM of the Responses API sends beside its messages, and no event carries."""
+    instructions = getattr(span.instance, "__dict__", {}).get("instructions")
+    if isinstance(instructions, str) and instructions and "structured_predict" not in span.method:
+        return [{"role": "system", "content": instructions}]
+    return []
+
+
+def _parameters(llm: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
+    own = getattr(llm, "__dict__", {})
+    extra = own.get("additional_kwargs")
+    sources = [own, extra if isinstance(extra, Mapping) else {}, settings]
+    return {name: plain(source[name]) for name in _PARAMETERS for source in sources if source.get(name) is not None}

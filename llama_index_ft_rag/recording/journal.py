@@ -1,0 +1,195 @@
+"""The recorder's file: every finished call is one line, on disk before the app goes on.
+
+In: rows of finished calls. Out: a private JSONL file that several processes may append to, and its rows again. A
+disk that is full or a file that cannot be written stops the recording with one line in the log and never raises into
+the app. Knows nothing of events.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: processes that share a file rely on appending whole lines alone
+    fcntl = None  # type: ignore[assignment]
+
+from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.errors import ConfigurationError, ExamplesError, RunFolderError
+from llama_index_ft_rag.examples import CallKind, TrainingExample
+from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
+from llama_index_ft_rag.recording.recorded_calls import Row
+from llama_index_ft_rag.storage import dump_row, make_private_folder, read_rows
+
+logger = logging.getLogger(__name__)
+
+NOT_WRITTEN = "not written to the file"
+
+
+class Journal:
+    """Keeps finished calls in a file, and none of them in memory.
+
+    Raises:
+        ConfigurationError: If the file holds something else than a recording.
+    """
+
+    def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
+        self.path = path
+        self._max_bytes = max_bytes
+        self._lock = ForkSafeLock()
+        self._file: int | None = None
+        self._opened_by = 0
+        self._identity = (0, 0)
+        self._is_stopped = False
+        self._is_full = False
+        self._starts_at = 0
+        try:
+            make_private_folder(path.parent)
+            self._open()
+            _refuse_other_files(path)
+        except (OSError, RunFolderError) as exc:
+            self._stop(exc)
+
+    def keep(self, row: Row, *, number: int) -> str | None:  # noqa: ARG002 - a row says itself when it started
+        """Append a call; return why it was not written, or `None`."""
+        return self._append(row)
+
+    def rename(self, call_id: str, kind: CallKind) -> None:
+        """Append what a call was for, once that is known."""
+        self._append({"call_id": call_id, "kind": kind})
+
+    def rows(self, query_id: str | None = None) -> list[Row]:
+        """The calls in the file, those of other processes too, in the order they started."""
+        rows = _in_order(self.path, start=self._starts_at)
+        return [row for row in rows if query_id is None or row.get("query_id") == query_id]
+
+    def clear(self) -> None:
+        """Show nothing of what is in the file now; it stays there."""
+        try:
+            self._starts_at = self.path.stat().st_size
+        except OSError:
+            self._starts_at = 0
+
+    def _append(self, row: Row) -> str | None:
+        if self._is_stopped:
+            return NOT_WRITTEN
+        try:
+            data = dump_row(row).encode("utf-8")
+            with self._lock:
+                return self._write(data)
+        except OSError as exc:
+            self._stop(exc)
+            return NOT_WRITTEN
+
+    def _write(self, data: bytes) -> str | None:
+        file = self._current_file()
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            size = os.lseek(file, 0, os.SEEK_END)
+            if self._max_bytes is not None and size + len(data) > self._max_bytes:
+                self._say_full()
+                return NO_ROOM
+            if size and not _ends_a_line(file, size):
+                data = b"\n" + data  # seals off the line that a killed process tore
+            if os.write(file, data) != len(data):
+                os.ftruncate(file, size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_UN)
+        return None
+
+    def _current_file(self) -> int:
+        """The file that has our name now: log rotation may have moved ours, and a fork must not share our lock."""
+        if self._file is None or self._opened_by != os.getpid():
+            return self._open()
+        try:
+            found = self.path.stat()
+        except FileNotFoundError:
+            return self._open()
+        return self._file if self._identity == (found.st_dev, found.st_ino) else self._open()
+
+    def _open(self) -> int:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
+        opened = os.fstat(file)
+        self._file, self._opened_by, self._identity = file, os.getpid(), (opened.st_dev, opened.st_ino)
+        return file
+
+    def _stop(self, error: Exception) -> None:
+        if not self._is_stopped:
+            self._is_stopped = True
+            logger.error("%s: nothing more is recorded, the app goes on: %s", self.path, error)
+
+    def _say_full(self) -> None:
+        if not self._is_full:
+            self._is_full = True
+            logger.error(
+                "%s: calls that would make it larger than %s bytes are not recorded; move it away or raise max_bytes",
+                self.path,
+                self._max_bytes,
+            )
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None and self._opened_by == os.getpid():
+            os.close(self._file)  # type: ignore[arg-type]
+
+
+def read_recording(
+    path: str | Path, *, kinds: Collection[CallKind] | None = None, where: Where | None = None
+) -> list[TrainingExample]:
+    """Read the calls that an `OpenAIFineTuningHandler(path)` recorded, in the order they started.
+
+    A torn line, as a killed process or a full disk leaves it, is skipped and named in the log.
+
+    Args:
+        path: The recording.
+        kinds: What the calls were for; `None` for all.
+        where: Called with each example; keeps those it says yes to.
+
+    Raises:
+        ExamplesError: If there is no such file.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise ExamplesError(f"{source}: no such recording; pass the path given to OpenAIFineTuningHandler")
+    return chosen((example for _, example in to_examples(_in_order(source))), kinds=kinds, where=where)
+
+
+def _in_order(path: Path, *, start: int = 0) -> list[Row]:
+    calls: list[Row] = []
+    by_id: dict[str, Row] = {}
+    for row in read_rows(path, start=start, lost="the call it held is lost"):
+        call_id = str(row.get("call_id"))
+        if "messages" in row:
+            calls.append(row)
+            by_id[call_id] = row
+        elif call_id in by_id:
+            by_id[call_id]["kind"] = row.get("kind")
+    return sorted(calls, key=_start_of)
+
+
+def _start_of(row: Row) -> float:
+    started = row.get("started_at")
+    return started if isinstance(started, int | float) else 0.0
+
+
+def _ends_a_line(file: int, size: int) -> bool:
+    os.lseek(file, size - 1, os.SEEK_SET)
+    return os.read(file, 1) == b"\n"
+
+
+def _refuse_other_files(path: Path) -> None:
+    first = next(read_rows(path, lost="the call it held is lost"), None)
+    if first is not None and "call_id" not in first:
+        raise ConfigurationError(
+            f"{path}: holds something else than a recording, such as a training file; give the recorder a path of its "
+            "own and write the training file with save_finetuning_events"
+        )

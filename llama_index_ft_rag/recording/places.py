@@ -1,0 +1,78 @@
+"""Where in an app a call is made: what for, on which question, from which nodes.
+
+In: the span of a call and the spans around it. Out: what they say about the call. Knows nothing of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from llama_index.core.prompts import PromptType
+
+from llama_index_ft_rag.examples import CallKind
+from llama_index_ft_rag.recording.call_kinds import CallPlace
+from llama_index_ft_rag.recording.query_groups import QueryGroup
+from llama_index_ft_rag.recording.spans import Span
+
+_TEMPLATE_KINDS: dict[PromptType, CallKind] = {
+    PromptType.QUESTION_ANSWER: "answer",
+    PromptType.REFINE: "refine",
+    PromptType.SINGLE_SELECT: "selector",
+    PromptType.MULTI_SELECT: "selector",
+    PromptType.SUB_QUESTION: "sub_question",
+    PromptType.DECOMPOSE: "sub_question",
+}
+
+
+def place_of(span: Span, *, is_meant: bool | None) -> CallPlace:
+    """Read from the spans around a call what it is for.
+
+    Args:
+        span: The call's own span.
+        is_meant: What to think of a call that no engine makes: `True` if the app asked for just this one to be
+            recorded, `False` if for all of the process, `None` if for all of one LLM.
+    """
+    kind: CallKind | None = None
+    is_in_synthesizer = is_in_agent = is_in_engine = False
+    for link in span.chain():
+        if kind is None and not is_in_engine:
+            kind = link.purpose or link.template_kind
+        if link.role == "synthesizer" and not is_in_engine:
+            is_in_synthesizer = True
+        if link.is_engine:
+            is_in_agent = is_in_agent or (link.role == "agent" and not is_in_engine)
+            is_in_engine = True
+    return CallPlace(
+        is_in_engine=is_in_engine or is_meant, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent, kind=kind
+    )
+
+
+def kind_told_by_template(template: Any, arguments: Mapping[str, Any] | None) -> CallKind | None:
+    """What a prompt template is for; `None` where neither its type nor its variables say it."""
+    variables = {*getattr(template, "template_vars", ()), *(arguments or ())}
+    if "existing_answer" in variables:
+        return "refine"
+    if {"chat_history", "question"} <= variables:
+        return "condense"
+    prompt_type = getattr(template, "metadata", {}).get("prompt_type")
+    return _TEMPLATE_KINDS.get(prompt_type) if isinstance(prompt_type, PromptType) else None
+
+
+def question_of(span: Span, group: QueryGroup) -> str | None:
+    """The user's question: the group's own, or what the outermost engine was asked."""
+    if group.question is not None:
+        return group.question
+    asked = [link.question for link in span.chain() if link.question is not None]
+    return asked[-1] if asked else None
+
+
+def nodes_of(span: Span, group: QueryGroup) -> dict[str, float | None]:
+    """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query."""
+    return next((link.nodes for link in span.chain() if link.is_engine and link.nodes), group.nodes)
+
+
+def tree_around(span: Span) -> Span | None:
+    """The outermost span of the tree summary that a call is a step of."""
+    trees = [link for link in span.chain() if link.purpose == "tree_step"]
+    return trees[-1] if trees else None

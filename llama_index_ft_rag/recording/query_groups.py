@@ -1,0 +1,38 @@
+"""What the calls of one query have in common.
+
+In: questions and retrieved nodes as they become known. Out: a `QueryGroup` that numbers its calls. Knows nothing
+of LlamaIndex.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(eq=False, kw_only=True)
+class QueryGroup:
+    """The calls of one query, or of everything inside one `with handler.recording():`."""
+
+    query_id: str
+    question: str | None = None
+    is_explicit: bool = False
+    """Whether the app opened it, with `handler.recording()`."""
+    is_sampled: bool = True
+    """Whether its calls are kept; a query is kept whole or not at all."""
+    nodes: dict[str, float | None] = field(default_factory=dict)
+    """Every node retrieved so far, with its score, by node id."""
+    seen: int = 0
+    """Calls that reached the recorder."""
+    unseen: int = 0
+    """Calls that were made and did not."""
+    _steps: itertools.count[int] = field(default_factory=itertools.count)
+
+    def next_step(self) -> int:
+        """Number of the call that starts now: 0, 1, 2, ..."""
+        return next(self._steps)
+
+    def add_nodes(self, nodes: Mapping[str, float | None]) -> None:
+        """Remember nodes that were retrieved for the query."""
+        self.nodes = {**self.nodes, **nodes}

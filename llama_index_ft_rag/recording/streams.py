@@ -1,0 +1,73 @@
+"""Which span a stream came from that is read after its span has ended.
+
+In: the generators that spans return. Out: the span whose generator is being read here and now; LlamaIndex sends the
+request of a streamed answer when its first piece is read, by then outside every span. Knows nothing of calls.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import AsyncGenerator, Callable, Generator
+from types import FrameType
+from typing import Any
+
+from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.recording.spans import Span
+
+Stream = Generator[Any, Any, Any] | AsyncGenerator[Any, Any]
+
+_STREAM_FIELDS = ("response_gen", "chat_stream", "achat_stream")
+
+
+class Streams:
+    """Streams not yet collected, each with the innermost span that returned it. Keeps none of them alive."""
+
+    def __init__(self) -> None:
+        self._lock = ForkSafeLock()
+        self._origins: weakref.WeakKeyDictionary[Stream, Span] = weakref.WeakKeyDictionary()
+
+    def add(self, result: Any, span: Span, *, on_gone: Callable[[], object] | None = None) -> bool:
+        """Remember the stream that a span returned, alone or inside a response; `False` if there is none.
+
+        Args:
+            result: What the span returned.
+            span: The span that ended.
+            on_gone: Called when nobody holds the stream any more, from any thread, in the middle of anything.
+        """
+        stream = _stream_of(result)
+        if stream is None:
+            return False
+        with self._lock:
+            self._origins.setdefault(stream, span)
+        if on_gone is not None:
+            weakref.finalize(stream, on_gone).atexit = False
+        return True
+
+    def read_here(self) -> Span | None:
+        """The span whose stream is being read by the code that runs now, the innermost if there are several."""
+        with self._lock:
+            if not self._origins:
+                return None
+            origins = {_frame_of(stream): span for stream, span in list(self._origins.items())}
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a generator's body knows its reader by the stack alone
+        while frame is not None:
+            if frame in origins:
+                return origins[frame]
+            frame = frame.f_back
+        return None
+
+
+def _stream_of(result: Any) -> Stream | None:
+    if isinstance(result, Generator | AsyncGenerator):
+        return result
+    for name in _STREAM_FIELDS:
+        stream = getattr(result, "__dict__", {}).get(name)
+        if isinstance(stream, Generator | AsyncGenerator):
+            return stream
+    return None
+
+
+def _frame_of(stream: Stream) -> FrameType | None:
+    frame: FrameType | None = getattr(stream, "gi_frame", None) or getattr(stream, "ag_frame", None)
+    return frame
