@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import QueryBundle
+from pydantic import BaseModel
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.examples import CallKind
@@ -139,9 +140,10 @@ def _role_and_purpose(kind: type) -> tuple[SpanRole, CallKind | None]:
 
 def _question_in(arguments: Mapping[str, Any]) -> str | None:
     named = {**arguments.get("kwargs", {}), **arguments}
+    start = named.get("start_event")  # what an agent or a workflow is run with
     asked = next((named[name] for name in _QUESTION_ARGUMENTS if named.get(name) is not None), None)
-    if asked is None and arguments.get("args"):
-        asked = arguments["args"][0]  # an agent's run(*args, **kwargs)
+    if asked is None and isinstance(start, Mapping | BaseModel):
+        asked = next((found for name in _QUESTION_ARGUMENTS if (found := getattr(start, name, None)) is not None), None)
     if isinstance(asked, QueryBundle):
         return asked.query_str
     if isinstance(asked, ChatMessage):
