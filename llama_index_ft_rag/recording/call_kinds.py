@@ -17,30 +17,35 @@ from llama_index_ft_rag.examples import CallKind
 # A default prompt says what it is in its first or its last words; everything between may be a document.
 _HEAD = 320
 _TAIL = 600
-_IN_HEAD: tuple[tuple[CallKind, re.Pattern[str]], ...] = (
-    ("refine", re.compile(r"strictly operates in two modes when refining|^the original query is as follows")),
-    ("condense", re.compile(r"^given the following conversation between|^given a conversation \(between")),
-    ("selector", re.compile(r"^some choices are given below")),
-    ("sub_question", re.compile(r"^given a user question, and a list of tools")),
-    ("hyde", re.compile(r"^please write a passage to answer the question")),
-    ("tree_step", re.compile(r"^context information from multiple sources is below")),
-    (
-        "judge",
-        re.compile(
-            r"^please tell if a given piece of information is supported"
-            r"|^your task is to evaluate if the (response|retrieved context)"
-            r"|^you are an expert evaluation system"
-            r"|^please act as an impartial judge"
-            r"|^here is the original query:"
-        ),
-    ),
-    ("answer", re.compile(r"^context information is below|using the provided context information")),
-)
-_IN_TAIL: tuple[tuple[CallKind, re.Pattern[str]], ...] = (
-    ("refine", re.compile(r"(new|refined) answer:\s*$")),
-    ("condense", re.compile(r"standalone question[:>]\s*$")),
-    ("question_generation", re.compile(r"generate only questions based on the below query")),
-)
+_BEGINNINGS: dict[str, CallKind] = {
+    "the original query is as follows": "refine",
+    "given the following conversation between": "condense",
+    "given a conversation (between": "condense",
+    "some choices are given below": "selector",
+    "given a user question, and a list of tools": "sub_question",
+    "please write a passage to answer the question": "hyde",
+    "context information from multiple sources is below": "tree_step",
+    "please tell if a given piece of information is supported": "judge",
+    "your task is to evaluate if the response": "judge",
+    "your task is to evaluate if the retrieved context": "judge",
+    "you are an expert evaluation system": "judge",
+    "please act as an impartial judge": "judge",
+    "here is the original query:": "judge",
+    "context information is below": "answer",
+}
+_IN_HEAD: dict[str, CallKind] = {
+    "strictly operates in two modes when refining": "refine",
+    "using the provided context information": "answer",
+}
+_ENDINGS: dict[str, CallKind] = {
+    "new answer:": "refine",
+    "refined answer:": "refine",
+    "standalone question:": "condense",
+    "standalone question>": "condense",
+}
+_GENERATES_QUESTIONS = "generate only questions based on the below query"
+_ALL_BEGINNINGS = tuple(_BEGINNINGS)
+_ALL_ENDINGS = tuple(_ENDINGS)
 _ACTION = re.compile(r"^\s*action\s*:", re.IGNORECASE | re.MULTILINE)
 _EARLIER_ANSWER = re.compile(r"\b(existing|original|previous) answer\b", re.IGNORECASE)
 
@@ -87,16 +92,31 @@ def _kind_told_by_prompt(asked: Sequence[Mapping[str, Any]], step: int) -> CallK
     user = next((message for message in reversed(asked) if message.get("role") == "user"), None)
     if user is None:
         return "other"
-    texts = [_text(message) for message in asked if message.get("role") == "system"] + [_text(user)]
-    for cues, parts in (
-        (_IN_TAIL, [text[-_TAIL:].rstrip().lower() for text in texts]),
-        (_IN_HEAD, [text[: 2 * _HEAD].lstrip()[:_HEAD].lower() for text in texts]),
-    ):
-        for kind, cue in cues:
-            if any(cue.search(part) for part in parts):
+    texts = [_text(user)] + [_text(message) for message in asked if message.get("role") == "system"]
+    for tell in (_kind_told_by_end, _kind_told_by_beginning):
+        for text in texts:
+            kind = tell(text)
+            if kind is not None:
                 return kind
     if step > 0 and len(asked) == 1 and _EARLIER_ANSWER.search(texts[0]):
         return "refine"
+    return None
+
+
+def _kind_told_by_end(text: str) -> CallKind | None:
+    tail = text[-_TAIL:].rstrip().lower()
+    if tail.endswith(_ALL_ENDINGS):
+        return next(kind for ending, kind in _ENDINGS.items() if tail.endswith(ending))
+    return "question_generation" if _GENERATES_QUESTIONS in tail else None
+
+
+def _kind_told_by_beginning(text: str) -> CallKind | None:
+    head = text[: 2 * _HEAD].lstrip()[:_HEAD].lower()
+    if head.startswith(_ALL_BEGINNINGS):
+        return next(kind for beginning, kind in _BEGINNINGS.items() if head.startswith(beginning))
+    for words, kind in _IN_HEAD.items():
+        if words in head:
+            return kind
     return None
 
 

@@ -9,11 +9,12 @@ about; it records by itself what is made while attached or inside a scope.
 from __future__ import annotations
 
 import inspect
+import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from uuid import uuid4
 
@@ -87,71 +88,96 @@ class DispatcherFront:
         if running is not None and running.is_asked:
             if running.is_settled:
                 return
-            span = running
+            links = [*running.chain()]
         else:
-            span = Span(span_id=event_id, parent=running)
-        self._begin(span, event_id, request, settings=settings, model=model, is_meant=None)
+            links = self._links_of(Span(span_id=event_id, parent=running))
+        self._begin(links, event_id, request, settings=settings, model=model, is_meant=None)
 
     def on_span_start(
         self, span_id: str, arguments: inspect.BoundArguments, *, instance: Any, parent_id: str | None
     ) -> None:
         """Remember a span and the scope it began in."""
-        with self._watcher.guarded():
+        try:
             self._spans.enter(span_id, arguments, instance=instance, parent_id=parent_id, group=self._scope_here())
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self._watcher.complain(exc)
 
     def on_span_end(self, span_id: str, *, result: Any = None, error: BaseException | None = None) -> None:
         """Forget a span; its call failed with it, or goes on in the stream that it returned."""
         span = self._spans.leave(span_id)
         if span is None:
             return
-        with self._watcher.guarded():
+        has_stream = False
+        try:
             if span.is_asked:
                 self._on_call_span_end(span, result, error)
             elif error is None:
                 has_stream = self._streams.add(result, span)
                 if span.last_tree_call is not None:
                     self._watcher.calls.rename(span.last_tree_call, "answer")
-                if span.is_engine and not any(link.is_engine for link in span.chain() if link is not span):
-                    self._doctor.query_ended(self._group_of(span), span.last_missed_llm, has_stream=has_stream)
+            if span.is_engine and not any(link.is_engine for link in span.chain() if link is not span):
+                self._doctor.query_ended(self._group_of([*span.chain()]), span.last_missed_llm, has_stream=has_stream)
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self._watcher.complain(exc)
 
     def on_event(self, event: BaseEvent) -> None:
         """Take what an event says about a call."""
-        with self._watcher.guarded():
-            if isinstance(event, LLMChatStartEvent):
-                self._on_start(event, event.messages)
-            elif isinstance(event, LLMCompletionStartEvent):
-                self._on_start(event, event.prompt)
-            elif isinstance(event, LLMChatEndEvent):
-                self._on_end(event, event.messages)
-            elif isinstance(event, LLMCompletionEndEvent):
-                self._on_end(event, event.prompt)
-            elif isinstance(event, ExceptionEvent):
-                self._watcher.error(event.span_id or "", event.exception)
-            elif isinstance(event, LLMPredictStartEvent):
-                span = self._spans.find(event.span_id)
-                if span is not None:
-                    span.template_kind = kind_told_by_template(event.template, event.template_args)
-            elif isinstance(event, RetrievalEndEvent):
-                self._on_retrieval(event)
+        take = _taker_of(type(event))
+        if take is None:
+            return
+        try:
+            take(self, event)
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self._watcher.complain(exc)
 
-    def _on_start(self, event: LLMChatStartEvent | LLMCompletionStartEvent, request: Request) -> None:
+    def _on_start(self, event: Any, request: Request) -> None:
         span_id = event.span_id or ""
         span = self._spans.find(span_id) or Span(span_id=span_id)
-        self._find_origin(span)
         span.is_asked = True
-        is_meant = self._is_in_scope(span)
+        links = self._links_of(span)
+        is_meant = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
         if is_meant or self in _attached:
             settings, model = event.additional_kwargs, event.model_dict
-            self._begin(span, span_id, request, settings=settings, model=model, is_meant=is_meant)
+            self._begin(links, span_id, request, settings=settings, model=model, is_meant=is_meant)
 
-    def _on_end(self, event: LLMChatEndEvent | LLMCompletionEndEvent, request: Request) -> None:
-        self._watcher.end(event.span_id or "", event.response, request=request)
+    def _on_chat_start(self, event: LLMChatStartEvent) -> None:
+        self._on_start(event, event.messages)
+
+    def _on_completion_start(self, event: LLMCompletionStartEvent) -> None:
+        self._on_start(event, event.prompt)
+
+    def _on_chat_end(self, event: LLMChatEndEvent) -> None:
+        self._watcher.end(event.span_id or "", event.response, request=event.messages)
+
+    def _on_completion_end(self, event: LLMCompletionEndEvent) -> None:
+        self._watcher.end(event.span_id or "", event.response, request=event.prompt)
+
+    def _on_exception(self, event: ExceptionEvent) -> None:
+        self._watcher.error(event.span_id or "", event.exception)
+
+    def _on_predict(self, event: LLMPredictStartEvent) -> None:
+        span = self._spans.find(event.span_id)
+        if span is not None:
+            span.template_kind = kind_told_by_template(event.template, event.template_args)
+
+    def _on_retrieval(self, event: RetrievalEndEvent) -> None:
+        span = self._spans.find(event.span_id)
+        if span is None:
+            return
+        links = [*span.chain()]
+        if any(link.role == "retriever" for link in links[1:]):
+            return  # a retriever inside a retriever: the outermost says what was found
+        nodes = {node.node_id: node.score for node in event.nodes}
+        engine = next((link for link in links if link.is_engine), None)
+        if engine is not None:
+            engine.nodes = {**(engine.nodes or {}), **nodes}
+        self._group_of(links).add_nodes(nodes)
 
     def _on_call_span_end(self, span: Span, result: Any, error: BaseException | None) -> None:
         calls = self._watcher.calls
         if not span.is_settled:
-            self._on_missed(span)
-        call = span.call if span.call is not None and span.owns_call else None
+            self._on_missed([*span.chain()])
+        call = span.call if span.owns_call else None
         if error is not None:
             if call is not None:
                 self._watcher.error(call, error)
@@ -161,20 +187,20 @@ class DispatcherFront:
         if call is not None and not has_stream:
             calls.fail(call, "no response")
 
-    def _on_missed(self, span: Span) -> None:
+    def _on_missed(self, links: Sequence[Span]) -> None:
         """A call was made that nobody asked to record."""
         self._missed += 1
-        group = self._group_of(span)
+        group = self._group_of(links)
         group.unseen += 1
-        engines = [link for link in span.chain() if link.is_engine]
+        engines = [link for link in links if link.is_engine]
         if engines:
-            engines[-1].last_missed_llm = span.instance
+            engines[-1].last_missed_llm = links[0].instance
             if self._spans.find(engines[-1].span_id) is None:  # the query is over, and this is its stream
-                self._doctor.query_ended(group, span.instance, has_stream=False)
+                self._doctor.query_ended(group, links[0].instance, has_stream=False)
 
     def _begin(
         self,
-        span: Span,
+        links: Sequence[Span],
         call_id: str,
         request: Request,
         *,
@@ -182,71 +208,69 @@ class DispatcherFront:
         model: Mapping[str, Any],
         is_meant: bool | None,
     ) -> None:
-        self._find_origin(span)
+        span, *outer = links
         span.is_settled = True
-        around = next((link.call for link in span.chain() if link.call is not None and link.call.is_open), None)
-        if around is not None and not self._stands_in_for_another(span):
-            span.call = around  # a call inside a call: the outermost is what the app asked for
-            return
-        group = self._group_of(span)
+        around = [link for link in outer if link.call is not None and link.call.is_open]
+        for link in around:
+            if link.role != "structured_llm":
+                span.call = link.call  # a call inside a call: the outermost is what the app asked for
+                return
+        for link in around:  # a structured LLM is no model: what it asks another one is the call
+            assert link.call is not None
+            link.call.is_superseded = True
+        group = self._group_of(links)
         span.call = self._watcher.start(
-            call_id, request, settings=settings, model=model, span=span, group=group, is_meant=is_meant
+            call_id, request, settings=settings, model=model, links=links, group=group, is_meant=is_meant
         )
         span.owns_call = True
         self._doctor.call_recorded(span)
-        tree = tree_around(span)
+        tree = tree_around(links)
         if tree is not None:
             tree.last_tree_call = span.call
 
-    def _stands_in_for_another(self, span: Span) -> bool:
-        """Whether a structured LLM asks this one on its behalf: it is no model, and its own call does not count."""
-        for link in span.chain():
-            if link.call is not None and link.call.is_open and link is not span:
-                if link.role != "structured_llm":
-                    return False
-                link.call.is_superseded = True
-        return True
+    def _links_of(self, span: Span) -> list[Span]:
+        """A call's span and the spans around it; those of the stream it is made by, where one is being read."""
+        links = [*span.chain()]
+        origin = self._streams.read_here()
+        if origin is None or origin in links:
+            return links
+        around = [*origin.chain()]
+        own = [*itertools.takewhile(lambda link: link is span or (link.role == "llm" and link not in around), links)]
+        own[-1].parent = origin
+        return [*own, *around]
 
-    def _find_origin(self, span: Span) -> None:
-        """Put a call that a stream makes while it is read under the span that returned the stream."""
-        *_, top = span.chain()
-        if not top.is_engine:
-            origin = self._streams.read_here()
-            if origin is not None and origin is not top:
-                top.parent = origin
-
-    def _on_retrieval(self, event: RetrievalEndEvent) -> None:
-        span = self._spans.find(event.span_id)
-        if span is None or any(link.role == "retriever" for link in span.chain() if link is not span):
-            return
-        nodes = {node.node_id: node.score for node in event.nodes}
-        engine = next((link for link in span.chain() if link.is_engine), None)
-        if engine is not None:
-            engine.nodes = {**(engine.nodes or {}), **nodes}
-        self._group_of(span).add_nodes(nodes)
-
-    def _group_of(self, span: Span) -> QueryGroup:
-        top = span
-        for link in span.chain():
+    def _group_of(self, links: Sequence[Span]) -> QueryGroup:
+        for link in links:
             if link.group is not None:
                 return link.group
-            top = link
         here = self._scope_here()
         if here is not None:
             return here
+        top = links[-1]
         with self._lock:
             if top.group is None:
                 top.group = QueryGroup(query_id=top.span_id or uuid4().hex, is_sampled=self._draws())
             return top.group
 
-    def _is_in_scope(self, span: Span) -> bool:
-        """Whether a call is asked for inside a scope, or read from a stream that was."""
-        return self._scope_here() is not None or any(
-            link.group is not None and link.group.is_explicit for link in span.chain()
-        )
-
     def _scope_here(self) -> QueryGroup | None:
-        return next((group for owner, group in reversed(_scopes.get()) if owner is self), None)
+        scopes = _scopes.get()
+        return next((group for owner, group in reversed(scopes) if owner is self), None) if scopes else None
 
     def _draws(self) -> bool:
         return self._sampling_rate >= 1 or random.random() < self._sampling_rate  # noqa: S311 - no secret hangs on it
+
+
+_TAKERS: dict[type[BaseEvent], Callable[[DispatcherFront, Any], None]] = {
+    LLMChatStartEvent: DispatcherFront._on_chat_start,  # noqa: SLF001 - its own class
+    LLMCompletionStartEvent: DispatcherFront._on_completion_start,  # noqa: SLF001
+    LLMChatEndEvent: DispatcherFront._on_chat_end,  # noqa: SLF001
+    LLMCompletionEndEvent: DispatcherFront._on_completion_end,  # noqa: SLF001
+    ExceptionEvent: DispatcherFront._on_exception,  # noqa: SLF001
+    LLMPredictStartEvent: DispatcherFront._on_predict,  # noqa: SLF001
+    RetrievalEndEvent: DispatcherFront._on_retrieval,  # noqa: SLF001
+}
+
+
+@lru_cache(maxsize=1024)
+def _taker_of(kind: type[BaseEvent]) -> Callable[[DispatcherFront, Any], None] | None:
+    return next((_TAKERS[base] for base in kind.__mro__ if base in _TAKERS), None)

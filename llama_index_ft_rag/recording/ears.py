@@ -15,7 +15,7 @@ from llama_index.core.instrumentation.events import BaseEvent
 from llama_index.core.instrumentation.span import BaseSpan
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index_instrumentation import get_dispatcher
-from pydantic import PrivateAttr
+from pydantic import BaseModel, Field
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
 
@@ -58,18 +58,18 @@ def _take_off(events: _EventEar, spans: _SpanEar) -> None:
 
 
 class _EventEar(BaseEventHandler):
-    _listener: weakref.ref[Listener] = PrivateAttr()
+    # A field, not a private attribute: those are found only after a failed look-up, and this is read on every event.
+    listener: Any = Field(exclude=True, repr=False)
 
     def __init__(self, listener: weakref.ref[Listener]) -> None:
-        super().__init__()
-        self._listener = listener
+        BaseModel.__init__(self, listener=listener)
 
     @classmethod
     def class_name(cls) -> str:
         return "FineTuningEventHandler"
 
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - LlamaIndex's signature
-        listener = self._listener()
+        listener = self.listener()
         if listener is not None:
             listener.on_event(event)
 
@@ -77,11 +77,11 @@ class _EventEar(BaseEventHandler):
 class _SpanEar(BaseSpanHandler[BaseSpan]):
     """Overrides what the dispatcher calls, not the hooks behind it, which would keep spans of their own."""
 
-    _listener: weakref.ref[Listener] = PrivateAttr()
+    # A field, not a private attribute: those are found only after a failed look-up, and this is read on every event.
+    listener: Any = Field(exclude=True, repr=False)
 
     def __init__(self, listener: weakref.ref[Listener]) -> None:
-        super().__init__()
-        self._listener = listener
+        BaseModel.__init__(self, listener=listener)
 
     @classmethod
     def class_name(cls) -> str:
@@ -96,7 +96,7 @@ class _SpanEar(BaseSpanHandler[BaseSpan]):
         tags: dict[str, Any] | None = None,  # noqa: ARG002 - LlamaIndex's signature
         **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
     ) -> None:
-        listener = self._listener()
+        listener = self.listener()
         if listener is not None:
             listener.on_span_start(id_, bound_args, instance=instance, parent_id=parent_id)
 
@@ -108,7 +108,7 @@ class _SpanEar(BaseSpanHandler[BaseSpan]):
         result: Any | None = None,
         **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
     ) -> None:
-        listener = self._listener()
+        listener = self.listener()
         if listener is not None:
             listener.on_span_end(id_, result=result)
 
@@ -120,7 +120,7 @@ class _SpanEar(BaseSpanHandler[BaseSpan]):
         err: BaseException | None = None,
         **kwargs: Any,  # noqa: ARG002 - LlamaIndex's signature
     ) -> None:
-        listener = self._listener()
+        listener = self.listener()
         if listener is not None:
             listener.on_span_end(id_, error=err or RuntimeError("span dropped"))
 

@@ -210,7 +210,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         if event_type != CBEventType.LLM:
             self._doctor.has_other_events = True
         elif payload:
-            with self._watcher.guarded():
+            try:
                 request = payload.get(EventPayload.MESSAGES, payload.get(EventPayload.PROMPT))
                 self._dispatcher.start_callback(
                     event_id,
@@ -218,6 +218,8 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
                     settings=payload.get(EventPayload.ADDITIONAL_KWARGS) or {},
                     model=payload.get(EventPayload.SERIALIZED) or {},
                 )
+            except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+                self._watcher.complain(exc)
         return event_id
 
     def on_event_end(
@@ -231,7 +233,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         if event_type != CBEventType.LLM:
             return
         end = payload or {}
-        with self._watcher.guarded():
+        try:
             error = end.get(EventPayload.EXCEPTION)
             if isinstance(error, BaseException):
                 self._watcher.error(event_id, error)
@@ -241,6 +243,8 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
                     end.get(EventPayload.RESPONSE, end.get(EventPayload.COMPLETION)),
                     request=end.get(EventPayload.MESSAGES, end.get(EventPayload.PROMPT)),
                 )
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self._watcher.complain(exc)
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Do nothing; part of LlamaIndex's interface."""

@@ -18,6 +18,8 @@ try:
 except ImportError:  # Windows: processes that share a file rely on appending whole lines alone
     fcntl = None  # type: ignore[assignment]
 
+import pydantic_core
+
 from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError, RunFolderError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
@@ -78,7 +80,7 @@ class Journal:
         if self._is_stopped:
             return NOT_WRITTEN
         try:
-            data = dump_row(row).encode("utf-8")
+            data = _line(row)
             with self._lock:
                 return self._write(data)
         except OSError as exc:
@@ -179,6 +181,13 @@ def _in_order(path: Path, *, start: int = 0) -> list[Row]:
 def _start_of(row: Row) -> float:
     started = row.get("started_at")
     return started if isinstance(started, int | float) else 0.0
+
+
+def _line(row: Row) -> bytes:
+    try:
+        return pydantic_core.to_json(row) + b"\n"  # four times as fast as json.dumps
+    except ValueError:  # a lone surrogate, from broken model output
+        return dump_row(row).encode("utf-8")
 
 
 def _ends_a_line(file: int, size: int) -> bool:

@@ -35,6 +35,7 @@ EMPTY_ANSWER = "empty answer"
 REPLAYED_LATENCY = "replayed_latency_s"
 """Key in `additional_kwargs` under which a replayed answer says how long it took the first time."""
 
+_UNKNOWN_USAGE = Usage()
 _WIRE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "audio")
 _FOREIGN_ROLES = {MessageRole.CHATBOT.value: "assistant", MessageRole.MODEL.value: "assistant"}
 
@@ -90,6 +91,8 @@ def tools_to_wire(tools: Sequence[Any] | None) -> list[dict[str, Any]] | None:
 def usage_of(response: ChatResponse | CompletionResponse) -> Usage:
     """The tokens that a response says it cost; unknown for most streams."""
     reported = _get(response.raw, "usage") or response.additional_kwargs
+    if not reported:
+        return _UNKNOWN_USAGE
     return Usage(
         prompt_tokens=_count(reported, "prompt_tokens", "input_tokens"),
         completion_tokens=_count(reported, "completion_tokens", "output_tokens"),

@@ -5,7 +5,8 @@ In: the span of a call and the spans around it. Out: what they say about the cal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from llama_index.core.prompts import PromptType
@@ -25,17 +26,17 @@ _TEMPLATE_KINDS: dict[PromptType, CallKind] = {
 }
 
 
-def place_of(span: Span, *, is_meant: bool | None) -> CallPlace:
+def place_of(links: Sequence[Span], *, is_meant: bool | None) -> CallPlace:
     """Read from the spans around a call what it is for.
 
     Args:
-        span: The call's own span.
+        links: The call's own span and the spans around it, innermost first.
         is_meant: What to think of a call that no engine makes: `True` if the app asked for just this one to be
             recorded, `False` if for all of the process, `None` if for all of one LLM.
     """
     kind: CallKind | None = None
     is_in_synthesizer = is_in_agent = is_in_engine = False
-    for link in span.chain():
+    for link in links:
         if kind is None and not is_in_engine:
             kind = link.purpose or link.template_kind
         if link.role == "synthesizer" and not is_in_engine:
@@ -43,9 +44,7 @@ def place_of(span: Span, *, is_meant: bool | None) -> CallPlace:
         if link.is_engine:
             is_in_agent = is_in_agent or (link.role == "agent" and not is_in_engine)
             is_in_engine = True
-    return CallPlace(
-        is_in_engine=is_in_engine or is_meant, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent, kind=kind
-    )
+    return _place(kind, is_in_engine or is_meant, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent)
 
 
 def kind_told_by_template(template: Any, arguments: Mapping[str, Any] | None) -> CallKind | None:
@@ -59,20 +58,27 @@ def kind_told_by_template(template: Any, arguments: Mapping[str, Any] | None) ->
     return _TEMPLATE_KINDS.get(prompt_type) if isinstance(prompt_type, PromptType) else None
 
 
-def question_of(span: Span, group: QueryGroup) -> str | None:
+def question_of(links: Sequence[Span], group: QueryGroup) -> str | None:
     """The user's question: the group's own, or what the outermost engine was asked."""
     if group.question is not None:
         return group.question
-    asked = [link.question for link in span.chain() if link.question is not None]
+    asked = [link.question for link in links if link.question is not None]
     return asked[-1] if asked else None
 
 
-def nodes_of(span: Span, group: QueryGroup) -> dict[str, float | None]:
+def nodes_of(links: Sequence[Span], group: QueryGroup) -> dict[str, float | None]:
     """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query."""
-    return next((link.nodes for link in span.chain() if link.is_engine and link.nodes), group.nodes)
+    return next((link.nodes for link in links if link.is_engine and link.nodes), group.nodes)
 
 
-def tree_around(span: Span) -> Span | None:
+def tree_around(links: Sequence[Span]) -> Span | None:
     """The outermost span of the tree summary that a call is a step of."""
-    trees = [link for link in span.chain() if link.purpose == "tree_step"]
+    trees = [link for link in links if link.purpose == "tree_step"]
     return trees[-1] if trees else None
+
+
+@lru_cache
+def _place(
+    kind: CallKind | None, is_in_engine: bool | None, *, is_in_synthesizer: bool, is_in_agent: bool
+) -> CallPlace:
+    return CallPlace(is_in_engine=is_in_engine, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent, kind=kind)

@@ -16,7 +16,6 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.schema import QueryBundle
 from pydantic import BaseModel
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.examples import CallKind
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import RecordedCall
@@ -95,10 +94,9 @@ class Span:
 
 
 class RunningSpans:
-    """The spans that run now, by id. Thread-safe."""
+    """The spans that run now, by id. Thread-safe: single operations on a dict are."""
 
     def __init__(self) -> None:
-        self._lock = ForkSafeLock()
         self._spans: dict[str, Span] = {}
 
     def enter(
@@ -115,20 +113,17 @@ class RunningSpans:
         span = Span(span_id=span_id, instance=instance, role=role, purpose=purpose, group=group)
         if span.is_engine:
             span.question = _question_in(arguments.arguments)
-        with self._lock:
-            if parent_id is not None:
-                span.parent = self._spans.get(parent_id)
-            self._spans[span_id] = span
+        if parent_id is not None:
+            span.parent = self._spans.get(parent_id)
+        self._spans[span_id] = span
 
     def leave(self, span_id: str) -> Span | None:
         """Forget a span that ended, and return what was known of it."""
-        with self._lock:
-            return self._spans.pop(span_id, None)
+        return self._spans.pop(span_id, None)
 
     def find(self, span_id: str | None) -> Span | None:
         """A running span."""
-        with self._lock:
-            return self._spans.get(span_id) if span_id is not None else None
+        return self._spans.get(span_id) if span_id is not None else None
 
 
 @lru_cache(maxsize=1024)

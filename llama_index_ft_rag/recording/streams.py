@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import AsyncGenerator, Callable, Generator
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
+from types import AsyncGeneratorType, FrameType, GeneratorType
+from typing import Any, TypeAlias
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.recording.spans import Span
 
-Stream = Generator[Any, Any, Any] | AsyncGenerator[Any, Any]
+Stream: TypeAlias = "GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]"
 
 _STREAM_FIELDS = ("response_gen", "chat_stream", "achat_stream")
 
@@ -46,9 +46,9 @@ class Streams:
 
     def read_here(self) -> Span | None:
         """The span whose stream is being read by the code that runs now, the innermost if there are several."""
+        if not self._origins:
+            return None
         with self._lock:
-            if not self._origins:
-                return None
             origins = {_frame_of(stream): span for stream, span in list(self._origins.items())}
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a generator's body knows its reader by the stack alone
         while frame is not None:
@@ -59,11 +59,11 @@ class Streams:
 
 
 def _stream_of(result: Any) -> Stream | None:
-    if isinstance(result, Generator | AsyncGenerator):
+    if isinstance(result, (GeneratorType, AsyncGeneratorType)):
         return result
     for name in _STREAM_FIELDS:
         stream = getattr(result, "__dict__", {}).get(name)
-        if isinstance(stream, Generator | AsyncGenerator):
+        if isinstance(stream, (GeneratorType, AsyncGeneratorType)):
             return stream
     return None
 

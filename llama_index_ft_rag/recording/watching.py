@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
@@ -41,28 +40,30 @@ Request = Sequence[ChatMessage] | str
 """The messages of a chat or the prompt of a completion."""
 
 # What is kept of a call's settings. Named one by one: an app may pass headers and keys beside them.
-_PARAMETERS = (
-    "temperature",
-    "top_p",
-    "max_tokens",
-    "max_completion_tokens",
-    "max_output_tokens",
-    "stop",
-    "seed",
-    "n",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "reasoning_effort",
-    "reasoning",
-    "reasoning_options",
-    "verbosity",
-    "modalities",
-    "response_format",
-    "text",
-    "text_format",
-    "tool_choice",
-    "service_tier",
+_PARAMETERS = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_output_tokens",
+        "stop",
+        "seed",
+        "n",
+        "presence_penalty",
+        "frequency_penalty",
+        "logit_bias",
+        "reasoning_effort",
+        "reasoning",
+        "reasoning_options",
+        "verbosity",
+        "modalities",
+        "response_format",
+        "text",
+        "text_format",
+        "tool_choice",
+        "service_tier",
+    }
 )
 
 
@@ -80,11 +81,20 @@ class CallWatcher:
         *,
         settings: Mapping[str, Any],
         model: Mapping[str, Any],
-        span: Span,
+        links: Sequence[Span],
         group: QueryGroup,
         is_meant: bool | None,
     ) -> RecordedCall:
         """Take a snapshot of a call that is about to be sent: the app may change its messages afterwards.
+
+        Args:
+            call_id: By which its end will be known.
+            request: What is asked.
+            settings: What was passed to the LLM beside it.
+            model: What the LLM says of itself.
+            links: The call's own span and the spans around it, innermost first.
+            group: The query it belongs to.
+            is_meant: What to think of it if no engine made it; see `place_of`.
 
         Raises:
             ValueError: If it holds something that the chat format has no word for.
@@ -93,15 +103,15 @@ class CallWatcher:
         name = model.get("model_name") or model.get("model")
         call = RecordedCall(
             call_id=call_id,
-            messages=[*_instructions(span), *_snapshot(request)],
+            messages=[*_instructions(links[0]), *_snapshot(request)],
             group=group,
-            place=place_of(span, is_meant=is_meant),
+            place=place_of(links, is_meant=is_meant),
             tools=tools_to_wire(settings.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-            parameters=_parameters(span.instance, settings),
+            parameters=_parameters(links[0].instance, settings),
             model=name if isinstance(name, str) else None,
-            question=question_of(span, group),
-            nodes=nodes_of(span, group),
+            question=question_of(links, group),
+            nodes=nodes_of(links, group),
         )
         self.calls.start(call)
         return call
@@ -149,17 +159,13 @@ class CallWatcher:
             reason = type(error).__name__
         self.calls.fail(call, reason)
 
-    @contextmanager
-    def guarded(self) -> Iterator[None]:
-        """Keep the recorder's own failures away from the app it watches."""
-        try:
-            yield
-        except Exception as exc:  # noqa: BLE001 - a recorder that raises would break the app it only watches
-            reason = f"not recordable: {type(exc).__name__}"
-            self.calls.count(reason)
-            if reason not in self._complained:
-                self._complained.add(reason)
-                logger.warning("a LLM call could not be recorded and is left out (%s): %s", type(exc).__name__, exc)
+    def complain(self, error: Exception) -> None:
+        """Count a failure of the recorder's own, and log the first of its kind; the app must not hear of it."""
+        reason = f"not recordable: {type(error).__name__}"
+        self.calls.count(reason)
+        if reason not in self._complained:
+            self._complained.add(reason)
+            logger.warning("a LLM call could not be recorded and is left out (%s): %s", type(error).__name__, error)
 
 
 def _snapshot(request: Request) -> list[WireMessage]:
@@ -184,5 +190,10 @@ def _instructions(span: Span) -> list[WireMessage]:
 def _parameters(llm: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
     own = getattr(llm, "__dict__", {})
     extra = own.get("additional_kwargs")
-    sources = [own, extra if isinstance(extra, Mapping) else {}, settings]
-    return {name: plain(source[name]) for name in _PARAMETERS for source in sources if source.get(name) is not None}
+    return {
+        name: plain(value)
+        for source in (own, extra, settings)
+        if isinstance(source, dict)
+        for name, value in source.items()
+        if name in _PARAMETERS and value is not None
+    }
