@@ -71,6 +71,9 @@ def check_line(raw: bytes, *, number: int) -> CheckedLine:
     """Check one line, without its line end, as the training example it should be."""
     notes = _Notes(number)
     row = _parse(raw, notes)
+    if row is not None and "call_id" in row:
+        notes.error("recording", "is a line of a recording; write the training file with save_finetuning_events")
+        row = None
     kind = _recognise(row, notes) if row is not None else "unknown"
     if row is not None and kind == "chat":
         _check_chat(row, notes)

@@ -210,3 +210,11 @@ def test_equal_lines_have_equal_fingerprints() -> None:
     other = check_line(b'{"messages":[{"content":"No","role":"assistant"}]}', number=3)
 
     assert one.fingerprint == same.fingerprint != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    "line", [chat(USER, ANSWER, call_id="c1", started_at=1.0), {"call_id": "c1", "kind": "answer"}]
+)
+def test_a_line_of_a_recording_is_refused(line: dict[str, Any]) -> None:
+    """What the recorder keeps of a call, questions and node ids among it, is not sent to a service by mistake."""
+    assert codes(line) == [("error", "recording")]

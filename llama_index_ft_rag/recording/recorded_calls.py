@@ -106,6 +106,7 @@ class RecordedCalls:
         self.keeper = keeper
         self._lock = ForkSafeLock()
         self._numbers = itertools.count()
+        self._cleared_before = 0
         self._open: dict[str, list[RecordedCall]] = {}
         self._count_open = 0
         self._kinds: Counter[str] = Counter()
@@ -166,6 +167,8 @@ class RecordedCalls:
     def rename(self, call: RecordedCall, kind: CallKind) -> None:
         """Say what a call was for, once that is known; it may have finished already."""
         with self._lock:
+            if call.number < self._cleared_before:
+                return
             if call.is_open:
                 call.kind = kind
             elif call.kind is not None and call.kind != kind:
@@ -209,6 +212,7 @@ class RecordedCalls:
                     call.is_open = False
             self._open.clear()
             self._count_open = 0
+            self._cleared_before = next(self._numbers)
             self._abandoned.clear()
             self._kinds.clear()
             self._failed.clear()
