@@ -190,6 +190,7 @@ class DispatcherFront:
     def _on_missed(self, links: Sequence[Span]) -> None:
         """A call was made that nobody asked to record."""
         self._missed += 1
+        self._doctor.call_missed(links[0].instance)
         group = self._group_of(links)
         group.unseen += 1
         engines = [link for link in links if link.is_engine]
@@ -215,12 +216,18 @@ class DispatcherFront:
             if link.role != "structured_llm":
                 span.call = link.call  # a call inside a call: the outermost is what the app asked for
                 return
-        for link in around:  # a structured LLM is no model: what it asks another one is the call
-            assert link.call is not None
-            link.call.is_superseded = True
+        # A structured LLM is no model: what it asks another one is the call.
+        replaced = [link.call for link in around if link.call is not None]
         group = self._group_of(links)
         span.call = self._watcher.start(
-            call_id, request, settings=settings, model=model, links=links, group=group, is_meant=is_meant
+            call_id,
+            request,
+            settings=settings,
+            model=model,
+            links=links,
+            group=group,
+            is_meant=is_meant,
+            replaces=replaced,
         )
         span.owns_call = True
         self._doctor.call_recorded(span)

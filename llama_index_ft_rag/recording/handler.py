@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypedDict, TypeVar
@@ -90,6 +90,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         self._journal = Journal(Path(path), max_bytes=max_bytes) if path is not None else None
         self._calls = RecordedCalls(self._journal or KeptInMemory(max_bytes=max_bytes))
         self._watcher = CallWatcher(self._calls)
+        self._is_cleared = False
         self._doctor = AttachDoctor(self)
         self._dispatcher = DispatcherFront(self._watcher, self._doctor, sampling_rate=sampling_rate)
 
@@ -163,6 +164,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
 
     def clear(self) -> None:
         """Forget everything recorded; recording goes on. A file keeps what is in it; it is not shown any more."""
+        self._is_cleared = self._is_cleared or any(self._recorded())
         self._calls.clear()
 
     def get_finetuning_events(self) -> dict[str, FinetuningEvent]:
@@ -194,7 +196,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         wanted = [example for example in recorded if kinds is not None or example.kind not in NEVER_SAVED]
         examples = chosen(wanted, kinds=kinds, where=where)
         if not examples:
-            raise EmptyRecordingError(self._why_empty(recorded))
+            raise EmptyRecordingError(f"nothing to save: {self._why_empty(recorded, kinds)}")
         count = write_examples(path, examples)
         logger.info("wrote %d examples to %s", count, path)
 
@@ -255,19 +257,29 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
     def _recorded(self) -> Iterator[tuple[str, TrainingExample]]:
         return to_examples(self._calls.rows())
 
-    def _why_empty(self, recorded: list[TrainingExample]) -> str:
+    def _why_empty(self, recorded: Sequence[TrainingExample], kinds: Collection[CallKind] | None) -> str:
         summary = self.summary()
         if recorded:
-            kinds = ", ".join(sorted({example.kind for example in recorded}))
-            return (
-                f"nothing to save: of {len(recorded)} recorded calls ({kinds}) none was chosen; choose with "
-                "kinds=... and where=..., or kinds=None of handler.examples for all"
+            no_refine = self._doctor.why_no_refine() if kinds is not None and "refine" in kinds else None
+            found = ", ".join(sorted({example.kind for example in recorded}))
+            return no_refine or (
+                f"of {len(recorded)} recorded calls ({found}) none was chosen; choose with kinds=... and where=..., "
+                "and look at handler.examples(kinds=None)"
             )
-        if summary.failed or summary.skipped:
-            counted = {**summary.failed, **summary.skipped}
-            reasons = ", ".join(f"{count} x {reason}" for reason, count in sorted(counted.items()))
+        if summary.failed:
             return (
-                f"nothing to save: LLM calls were seen, but none finished ({reasons}); "
-                "look into these failures, and read streamed answers to their end"
+                f"LLM calls were seen, but none finished ({_counted(summary.failed)}); look into these failures, and "
+                "read streamed answers to their end"
             )
-        return f"nothing to save: {self._doctor.why_nothing()}"
+        if summary.skipped:
+            return (
+                f"LLM calls finished, but none was kept ({_counted(summary.skipped)}); see sampling_rate, max_bytes "
+                "and the log"
+            )
+        if self._is_cleared:
+            return "no LLM call was recorded since handler.clear()"
+        return self._doctor.why_nothing()
+
+
+def _counted(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} x {reason}" for reason, count in sorted(reasons.items()))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -116,14 +116,17 @@ class RecordedCalls:
         # Filled by finalizers, which may run in the middle of anything: they take no lock.
         self._abandoned: deque[RecordedCall] = deque()
 
-    def start(self, call: RecordedCall) -> None:
-        """Take a call whose request is about to be sent."""
+    def start(self, call: RecordedCall, *, replaces: Sequence[RecordedCall] = ()) -> None:
+        """Take a call whose request is about to be sent, in the place of calls that only asked for it."""
         with self._lock:
             self._drop_abandoned()
             if self._count_open >= MOST_OPEN:
                 self.fail(next(iter(self._open.values()))[0], NOT_FINISHED)
             call.number = next(self._numbers)
-            call.step = call.group.next_step()
+            steps = [replaced.step for replaced in replaces if not replaced.is_superseded]
+            call.step = steps[0] if steps else call.group.next_step()
+            for replaced in replaces:
+                replaced.is_superseded = True
             call.group.seen += 1
             self._open.setdefault(call.call_id, []).append(call)
             self._count_open += 1

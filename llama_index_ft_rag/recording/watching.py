@@ -84,6 +84,7 @@ class CallWatcher:
         links: Sequence[Span],
         group: QueryGroup,
         is_meant: bool | None,
+        replaces: Sequence[RecordedCall] = (),
     ) -> RecordedCall:
         """Take a snapshot of a call that is about to be sent: the app may change its messages afterwards.
 
@@ -95,6 +96,7 @@ class CallWatcher:
             links: The call's own span and the spans around it, innermost first.
             group: The query it belongs to.
             is_meant: What to think of it if no engine made it; see `place_of`.
+            replaces: Open calls on whose behalf it is made and which are none themselves.
 
         Raises:
             ValueError: If it holds something that the chat format has no word for.
@@ -108,12 +110,12 @@ class CallWatcher:
             place=place_of(links, is_meant=is_meant),
             tools=tools_to_wire(settings.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-            parameters=_parameters(links[0].instance, settings),
+            parameters=_parameters(links[0], settings),
             model=name if isinstance(name, str) else None,
             question=question_of(links, group),
             nodes=nodes_of(links, group),
         )
-        self.calls.start(call)
+        self.calls.start(call, replaces=replaces)
         return call
 
     def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
@@ -182,13 +184,18 @@ def _is_request_of(call: RecordedCall, request: Request | None) -> bool:
 def _instructions(span: Span) -> list[WireMessage]:
     """What an LLM of the Responses API sends beside its messages, and no event carries."""
     instructions = getattr(span.instance, "__dict__", {}).get("instructions")
-    if isinstance(instructions, str) and instructions and "structured_predict" not in span.method:
+    if isinstance(instructions, str) and instructions and not _sends_no_settings(span):
         return [{"role": "system", "content": instructions}]
     return []
 
 
-def _parameters(llm: Any, settings: Mapping[str, Any]) -> dict[str, Any]:
-    own = getattr(llm, "__dict__", {})
+def _sends_no_settings(span: Span) -> bool:
+    """Whether this is the one call of the Responses API that leaves out what its LLM is set to."""
+    return "structured_predict" in span.method
+
+
+def _parameters(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
+    own = {} if _sends_no_settings(span) else getattr(span.instance, "__dict__", {})
     extra = own.get("additional_kwargs")
     return {
         name: plain(value)
