@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import itertools
 import random
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -29,6 +30,7 @@ from llama_index.core.instrumentation.events.llm import (
 )
 from llama_index.core.instrumentation.events.retrieval import RetrievalEndEvent
 from llama_index.core.instrumentation.span import active_span_id
+from llama_index.core.llms import LLM
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.recording.doctor import AttachDoctor
@@ -56,6 +58,7 @@ class DispatcherFront:
         self._streams = Streams()
         self._lock = ForkSafeLock()
         self._missed = 0
+        self._own: weakref.WeakValueDictionary[int, LLM] = weakref.WeakValueDictionary()
         listen(self)
 
     def attach(self) -> None:
@@ -79,6 +82,11 @@ class DispatcherFront:
             self._doctor.scope_ended(group, missed=self._missed - missed_before)
         finally:
             _scopes.reset(token)
+
+    def adopt(self, llm: LLM) -> None:
+        """Record every call of this LLM, whoever makes it and wherever."""
+        self._doctor.is_off_duty = True
+        self._own[id(llm)] = llm
 
     def start_callback(
         self, event_id: str, request: Request, *, settings: Mapping[str, Any], model: Mapping[str, Any]
@@ -135,9 +143,11 @@ class DispatcherFront:
         span = self._spans.find(span_id) or Span(span_id=span_id)
         span.is_asked = True
         links = self._links_of(span)
-        is_meant = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
-        if is_meant or self in _attached:
+        is_in_scope = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
+        is_own = span.instance is not None and self._own.get(id(span.instance)) is span.instance
+        if is_in_scope or is_own or self in _attached:
             settings, model = event.additional_kwargs, event.model_dict
+            is_meant = is_in_scope or (None if is_own else False)
             self._begin(links, span_id, request, settings=settings, model=model, is_meant=is_meant)
 
     def _on_chat_start(self, event: LLMChatStartEvent) -> None:

@@ -1,7 +1,7 @@
-"""The attach doctor: says why a handler in a callback manager sees nothing, and what to do.
+"""The attach doctor: says why a handler sees nothing of an app's LLM calls, and what to do.
 
 In: the LLM calls of queries, those that reached the handler and those that did not. Out: one warning in the log for
-each cause, when the query ends, and the same sentence for the error of an empty recording. Knows nothing of what is
+each cause, when the query ends, and the same sentences for the error of an empty recording. Knows nothing of what is
 recorded.
 """
 
@@ -10,19 +10,39 @@ from __future__ import annotations
 import logging
 import weakref
 from collections import deque
+from dataclasses import dataclass
 from typing import Any
 
 from llama_index.core import Settings
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.response_synthesizers import Refine
+from llama_index.llms.openai import OpenAI
 
+from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
 
-_CURE = "call handler.attach(), which sees every call however the engine was built"
+_ATTACH = "handler.attach(), which sees every call however the engine was built"
 _MOST_REMEMBERED = 100
+
+
+@dataclass(frozen=True)
+class _Heard:
+    """An LLM whose calls came through a callback manager, and that manager; neither is kept alive."""
+
+    llm: weakref.ref[Any]
+    manager: weakref.ref[Any]
+
+
+@dataclass(frozen=True)
+class _Packing:
+    """How an engine that can make refine steps packs its contexts into calls."""
+
+    window: int
+    llm: type
 
 
 class AttachDoctor:
@@ -34,14 +54,32 @@ class AttachDoctor:
         """Whether the handler was ever attached or given a scope: then what it does not record is not meant."""
         self.has_other_events = False
         """Whether events other than LLM calls reached the handler through a callback manager."""
-        self._recorded_llms: dict[int, weakref.ref[Any]] = {}
+        self._lock = ForkSafeLock()
+        self._heard: dict[int, _Heard] = {}
         self._streamed: deque[QueryGroup] = deque(maxlen=_MOST_REMEMBERED)
+        self._asked_in_scope: weakref.WeakSet[QueryGroup] = weakref.WeakSet()
+        self._queries_without_calls = 0
+        self._missed = 0
+        self._last_missed: str | None = None
+        self._warned: set[str] = set()
         self._causes: dict[str, str] = {}
+        self._packing: _Packing | None = None
 
     def call_recorded(self, span: Span) -> None:
-        """Remember an LLM whose calls reach the handler."""
-        if span.instance is not None and len(self._recorded_llms) < _MOST_REMEMBERED:
-            self._recorded_llms[id(span.instance)] = weakref.ref(span.instance)
+        """Remember an LLM whose calls reach the handler, and how much its engine puts into one call."""
+        self._causes.clear()
+        llm = span.instance
+        if llm is None:
+            return
+        self._packing = _packing_around(span) or self._packing
+        manager = getattr(llm, "callback_manager", None)
+        if manager is not None and (id(llm) in self._heard or len(self._heard) < _MOST_REMEMBERED):
+            self._heard[id(llm)] = _Heard(weakref.ref(llm), weakref.ref(manager))
+
+    def call_missed(self, llm: Any) -> None:
+        """Count a call that was made and did not reach the handler."""
+        self._missed += 1
+        self._last_missed = _name_of(llm)
 
     def query_ended(self, group: QueryGroup, llm: Any, *, has_stream: bool) -> None:
         """Warn if calls were made for this query and none of them reached the handler.
@@ -51,28 +89,25 @@ class AttachDoctor:
             llm: The LLM last asked for it.
             has_stream: Whether the query returned a stream that is still to be read.
         """
+        if group.is_explicit:
+            self._asked_in_scope.add(group)
         if has_stream:
             self._streamed.append(group)
-        if self.is_off_duty or group.seen or not group.unseen:
+        elif not group.seen and not group.unseen:
+            self._queries_without_calls += 1
+        if self.is_off_duty or group.seen or not group.unseen or self._is_not_meant(llm):
             return
-        moved = self._recorded_llms.get(id(llm))
-        if self._recorded_llms and (moved is None or moved() is not llm):
-            return  # the handler works; this engine is another one, and may not be meant
-        cause, sentence = self._diagnose(llm, has_moved=moved is not None)
-        if cause not in self._causes:
-            self._causes[cause] = sentence
-            logger.warning("OpenAIFineTuningHandler saw none of the LLM calls of this query: %s", sentence)
+        self._warn(*self._diagnose(llm), about="saw none of the LLM calls of this query")
 
     def scope_ended(self, group: QueryGroup, *, missed: int) -> None:
-        """Warn if nothing was made inside a scope, but calls were made elsewhere meanwhile."""
-        if group.seen or not missed or "scope" in self._causes:
+        """Warn if nothing was asked inside a scope, but calls were made elsewhere meanwhile."""
+        if group.seen or not missed or group in self._asked_in_scope:
             return
         sentence = (
-            f"no LLM call was made inside handler.recording(), but {missed} outside it meanwhile; threads of your own "
-            "do not carry it along: start them with handler.carry(function)"
+            f"no LLM call was made inside handler.recording(), but {missed} outside it meanwhile: a thread of your own "
+            "does not carry it along; start it with handler.carry(function), or open recording() inside it"
         )
-        self._causes["scope"] = sentence
-        logger.warning("OpenAIFineTuningHandler: %s", sentence)
+        self._warn("scope", sentence, about="recorded nothing")
 
     def why_nothing(self) -> str:
         """Why nothing was seen, as far as the queries so far tell."""
@@ -81,48 +116,95 @@ class AttachDoctor:
         unread = sum(not group.seen and not group.unseen for group in self._streamed)
         if unread:
             return (
-                f"{unread} streamed answers were returned and never read; LlamaIndex sends the request when the first "
-                "piece is asked for, so read them to their end"
+                f"answers were streamed and never read ({unread}): LlamaIndex sends the request when the first piece is "
+                "asked for; read them to their end"
+            )
+        if self._missed:
+            when = "was made while it was attached or inside handler.recording()" if self.is_off_duty else "reached it"
+            return (
+                f"none of the LLM calls since this handler was made ({self._missed}, the last by {self._last_missed}) "
+                f"{when}; before the first query call {_ATTACH}"
+            )
+        if self._queries_without_calls:
+            return (
+                f"queries ended without an LLM call ({self._queries_without_calls}): their engine asks no LLM, or found "
+                "no contexts; look at its response mode and at what its retriever returns"
             )
         return (
-            "no LLM call was made, or none reached this handler. Engines replace a callback manager set on the LLM, "
-            f"and one put on Settings after the engine was built is not seen: {_CURE}, or put "
-            "`with handler.recording():` around the queries, and use the same handler object here"
+            "no LLM call was made since this handler was made; use one and the same handler for the queries and here, "
+            f"and before the first query call {_ATTACH}"
         )
 
-    def _diagnose(self, llm: Any, *, has_moved: bool) -> tuple[str, str]:
+    def why_no_refine(self) -> str | None:
+        """Why there is no refine step among the recorded calls, where an engine that can make some was seen."""
+        if self._packing is None:
+            return None
+        ignored = ", which OpenAI(context_window=...) does not change" if self._packing.llm is OpenAI else ""
+        return (
+            "no refine step was made: the contexts of each query fitted into one call, in a window of "
+            f"{self._packing.window} tokens{ignored}; set Settings.context_window before the engine is built, or build "
+            "it with response_mode='refine'"
+        )
+
+    def _is_not_meant(self, llm: Any) -> bool:
+        """Whether the handler works, and this call looks as if it were left out on purpose."""
+        heard = self._heard.get(id(llm))
+        if heard is None or heard.llm() is not llm:
+            return bool(self._heard)  # another engine
+        return heard.manager() is getattr(llm, "callback_manager", None)  # the handler was taken out of it
+
+    def _diagnose(self, llm: Any) -> tuple[str, str]:
+        name, theirs = _name_of(llm), getattr(llm, "callback_manager", None)
         settings_manager = Settings._callback_manager  # noqa: SLF001 - the public getter makes one
-        manager = getattr(llm, "callback_manager", None)
-        name = f"{type(llm).__name__}({getattr(llm, 'model', '')})"
-        if has_moved:
+        cure, by = f"call {_ATTACH}", "another one"
+        if theirs is not None and theirs is settings_manager:
+            cure = f"call Settings.callback_manager.add_handler(handler), or {_ATTACH}"
+            by = "Settings.callback_manager"
+        if id(llm) in self._heard:
             return "moved", (
-                f"the callback manager of {name}, through which its earlier calls came, was replaced; put the handler "
-                f"on the new one with add_handler, or {_CURE}"
+                f"the callback manager of {name}, through which its earlier calls came, was replaced by {by}; {cure}"
             )
         if self._is_in(settings_manager):
             return "too late", (
-                "Settings.callback_manager was set after this engine was built; set it before, use "
-                f"Settings.callback_manager.add_handler(handler), or {_CURE}"
+                f"Settings.callback_manager has the handler, but {name} keeps another callback manager, the one from "
+                "before or one of its own; set Settings.callback_manager before LLM and engine are built, add the "
+                f"handler to the other one with add_handler, or call {_ATTACH}"
             )
         if self.has_other_events:
             return "index", (
                 "the callback manager with the handler was given to an index, a retriever or an engine, which do not "
-                f"hand it on to the LLM; {_CURE}"
+                f"hand it on to {name}; {cure}"
             )
         if llm is Settings._llm:  # noqa: SLF001 - the public getter makes one
             return "settings llm", (
-                f"the engine asked Settings.llm, {name}. LlamaIndex ignores service_context= without a word: pass the "
-                f"LLM as llm= to as_query_engine, and {_CURE}"
-            )
-        if settings_manager is not None and manager is settings_manager and manager.handlers:
-            return "overruled", (
-                f"Settings.callback_manager has replaced the callback manager given to {name}; put the handler there "
-                f"with Settings.callback_manager.add_handler(handler), or {_CURE}"
+                f"the engine asked Settings.llm, here {name}, and the handler is not in its callback manager: building "
+                "an engine replaces the one given to an LLM, and service_context= is ignored without a word; pass the "
+                f"LLM that is meant as llm= to as_query_engine, and call {_ATTACH}"
             )
         return "replaced", (
-            f"building an engine replaces the callback manager that was given to its LLM, here {name}; {_CURE}"
+            f"building an engine replaces the callback manager given to its LLM, here {name}, by {by}; {cure}"
         )
+
+    def _warn(self, cause: str, sentence: str, *, about: str) -> None:
+        with self._lock:
+            self._causes[cause] = sentence
+            if cause in self._warned:
+                return
+            self._warned.add(cause)
+        logger.warning("OpenAIFineTuningHandler %s: %s", about, sentence)
 
     def _is_in(self, manager: CallbackManager | None) -> bool:
         handler = self._handler()
         return manager is not None and any(known is handler for known in manager.handlers)
+
+
+def _name_of(llm: Any) -> str:
+    return f"{type(llm).__name__}({getattr(llm, 'model', '')})"
+
+
+def _packing_around(span: Span) -> _Packing | None:
+    for link in span.chain():
+        if isinstance(link.instance, Refine):
+            window = getattr(getattr(link.instance, "_prompt_helper", None), "context_window", None)
+            return _Packing(window, type(span.instance)) if isinstance(window, int) else None
+    return None

@@ -20,6 +20,8 @@ from uuid import uuid4
 from llama_index.core.base.llms.types import ChatMessage
 from llama_index.core.callbacks import CBEventType, EventPayload
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
+from llama_index.core.llms import LLM
+from llama_index.core.llms.structured_llm import StructuredLLM
 
 from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError
 from llama_index_ft_rag.examples import CallKind, TrainingExample, write_examples
@@ -31,6 +33,7 @@ from llama_index_ft_rag.recording.messages import from_wire
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import RecordedCalls, RecordingSummary
 from llama_index_ft_rag.recording.watching import CallWatcher
+from llama_index_ft_rag.recording.wrapping import wrap_llm
 
 logger = logging.getLogger(__name__)
 
@@ -138,6 +141,16 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             return context.copy().run(function, *args, **kwargs)
 
         return carried
+
+    def wrap(self, llm: LLM) -> LLM:
+        """Make an LLM of the same class and settings whose every call this handler records.
+
+        For the calls that LlamaIndex announces to nobody: structured predictions of `OpenAIResponses`, and LLM classes
+        without the callback decorators. The given LLM is never changed.
+        """
+        wrapped = wrap_llm(llm)
+        self._dispatcher.adopt(wrapped.llm if isinstance(wrapped, StructuredLLM) else wrapped)
+        return wrapped
 
     def examples(
         self, *, kinds: Collection[CallKind] | None = FOR_TRAINING, where: Where | None = None
