@@ -9,7 +9,6 @@ about; it records by itself what is made while attached or inside a scope.
 from __future__ import annotations
 
 import inspect
-import itertools
 import random
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -248,13 +247,13 @@ class DispatcherFront:
     def _links_of(self, span: Span) -> list[Span]:
         """A call's span and the spans around it; those of the stream it is made by, where one is being read."""
         links = [*span.chain()]
-        origin = self._streams.read_here()
-        if origin is None or origin in links:
-            return links
-        around = [*origin.chain()]
-        own = [*itertools.takewhile(lambda link: link is span or (link.role == "llm" and link not in around), links)]
-        own[-1].parent = origin
-        return [*own, *around]
+        for origin in self._streams.read_here():
+            if origin not in links:
+                around = [*origin.chain()]
+                own = [link for link in links if link is span or (link.role == "llm" and link not in around)]
+                own[-1].parent = origin
+                links = [*own, *around]
+        return links
 
     def _group_of(self, links: Sequence[Span]) -> QueryGroup:
         for link in links:

@@ -29,7 +29,7 @@ _ATTACH = "handler.attach(), which sees every call however the engine was built"
 _MOST_REMEMBERED = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Heard:
     """An LLM whose calls came through a callback manager, and that manager; neither is kept alive."""
 
@@ -37,7 +37,7 @@ class _Heard:
     manager: weakref.ref[Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Packing:
     """How an engine that can make refine steps packs its contexts into calls."""
 
@@ -74,7 +74,7 @@ class AttachDoctor:
         self._packing = _packing_around(span) or self._packing
         manager = getattr(llm, "callback_manager", None)
         if manager is not None and (id(llm) in self._heard or len(self._heard) < _MOST_REMEMBERED):
-            self._heard[id(llm)] = _Heard(weakref.ref(llm), weakref.ref(manager))
+            self._heard[id(llm)] = _Heard(llm=weakref.ref(llm), manager=weakref.ref(manager))
 
     def call_missed(self, llm: Any) -> None:
         """Count a call that was made and did not reach the handler."""
@@ -116,8 +116,8 @@ class AttachDoctor:
         unread = sum(not group.seen and not group.unseen for group in self._streamed)
         if unread:
             return (
-                f"answers were streamed and never read ({unread}): LlamaIndex sends the request when the first piece is "
-                "asked for; read them to their end"
+                f"answers were streamed and never read ({unread}): LlamaIndex sends the request when the first piece "
+                "is asked for; read them to their end"
             )
         if self._missed:
             when = "was made while it was attached or inside handler.recording()" if self.is_off_duty else "reached it"
@@ -127,8 +127,8 @@ class AttachDoctor:
             )
         if self._queries_without_calls:
             return (
-                f"queries ended without an LLM call ({self._queries_without_calls}): their engine asks no LLM, or found "
-                "no contexts; look at its response mode and at what its retriever returns"
+                f"queries ended without an LLM call ({self._queries_without_calls}): their engine asks no LLM, or "
+                "found no contexts; look at its response mode and at what its retriever returns"
             )
         return (
             "no LLM call was made since this handler was made; use one and the same handler for the queries and here, "
@@ -139,7 +139,9 @@ class AttachDoctor:
         """Why there is no refine step among the recorded calls, where an engine that can make some was seen."""
         if self._packing is None:
             return None
-        ignored = ", which OpenAI(context_window=...) does not change" if self._packing.llm is OpenAI else ""
+        llm = self._packing.llm
+        is_ignored = issubclass(llm, OpenAI) and "context_window" not in llm.model_fields
+        ignored = ", which OpenAI(context_window=...) does not change" if is_ignored else ""
         return (
             "no refine step was made: the contexts of each query fitted into one call, in a window of "
             f"{self._packing.window} tokens{ignored}; set Settings.context_window before the engine is built, or build "
@@ -206,5 +208,5 @@ def _packing_around(span: Span) -> _Packing | None:
     for link in span.chain():
         if isinstance(link.instance, Refine):
             window = getattr(getattr(link.instance, "_prompt_helper", None), "context_window", None)
-            return _Packing(window, type(span.instance)) if isinstance(window, int) else None
+            return _Packing(window=window, llm=type(span.instance)) if isinstance(window, int) else None
     return None

@@ -273,11 +273,11 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
     def _why_empty(self, recorded: Sequence[TrainingExample], kinds: Collection[CallKind] | None) -> str:
         summary = self.summary()
         if recorded:
-            no_refine = self._doctor.why_no_refine() if kinds is not None and "refine" in kinds else None
-            found = ", ".join(sorted({example.kind for example in recorded}))
-            return no_refine or (
-                f"of {len(recorded)} recorded calls ({found}) none was chosen; choose with kinds=... and where=..., "
-                "and look at handler.examples(kinds=None)"
+            found = {example.kind for example in recorded}
+            is_refine_missing = kinds is not None and "refine" in kinds and "refine" not in found
+            return (self._doctor.why_no_refine() if is_refine_missing else None) or (
+                f"of {len(recorded)} recorded calls ({', '.join(sorted(found))}) none was chosen; choose with "
+                "kinds=... and where=..., and look at handler.examples(kinds=None)"
             )
         if summary.failed:
             return (

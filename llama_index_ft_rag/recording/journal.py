@@ -10,8 +10,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Collection
+import weakref
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 try:
     import fcntl
@@ -44,6 +46,7 @@ class Journal:
         self._max_bytes = max_bytes
         self._lock = ForkSafeLock()
         self._file: int | None = None
+        self._close: Callable[[], Any] = _nothing
         self._opened_by = 0
         self._identity = (0, 0)
         self._is_stopped = False
@@ -117,11 +120,11 @@ class Journal:
         return self._file if self._identity == (found.st_dev, found.st_ino) else self._open()
 
     def _open(self) -> int:
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._close()
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         opened = os.fstat(file)
+        self._close = weakref.finalize(self, os.close, file)
+        self._close.atexit = False
         self._file, self._opened_by, self._identity = file, os.getpid(), (opened.st_dev, opened.st_ino)
         return file
 
@@ -138,10 +141,6 @@ class Journal:
                 self.path,
                 self._max_bytes,
             )
-
-    def __del__(self) -> None:
-        if getattr(self, "_file", None) is not None and self._opened_by == os.getpid():
-            os.close(self._file)  # type: ignore[arg-type]
 
 
 def read_recording(
@@ -163,6 +162,10 @@ def read_recording(
     if not source.is_file():
         raise ExamplesError(f"{source}: no such recording; pass the path given to OpenAIFineTuningHandler")
     return chosen((example for _, example in to_examples(_in_order(source))), kinds=kinds, where=where)
+
+
+def _nothing() -> None:
+    """Close no file."""
 
 
 def _in_order(path: Path, *, start: int = 0) -> list[Row]:

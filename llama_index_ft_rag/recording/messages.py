@@ -138,8 +138,6 @@ def _message_to_wire(message: ChatMessage) -> WireMessage:
         return {"role": _FOREIGN_ROLES.get(role, role), "content": message.blocks[0].text}
     sent = dict(to_openai_message_dict(message))
     wire = {key: plain(sent[key]) for key in _WIRE_KEYS if sent.get(key) is not None}
-    if "name" in message.additional_kwargs:
-        wire["name"] = str(message.additional_kwargs["name"])
     wire["role"] = _FOREIGN_ROLES.get(wire["role"], wire["role"])
     if "tool_calls" in wire:
         wire["tool_calls"] = [_tool_call_to_wire(call) for call in wire["tool_calls"]]
@@ -155,7 +153,12 @@ def _tool_call_to_wire(call: dict[str, Any]) -> dict[str, Any]:
 
 def _tool_to_wire(tool: Any) -> dict[str, Any] | None:
     if isinstance(tool, Mapping):
-        return dict(plain(tool))
+        known = dict(plain(tool))
+        if isinstance(known.get("function"), Mapping):
+            return known
+        if known.get("type") == "function" and "name" in known:  # as the Responses API has it
+            return {"type": "function", "function": {key: known[key] for key in known if key != "type"}}
+        return None
     metadata = getattr(tool, "metadata", None)
     if metadata is None or not hasattr(metadata, "to_openai_tool"):
         return None

@@ -80,6 +80,8 @@ class RecordedCall:
 
     call_id: str
     messages: list[WireMessage]
+    request: Sequence[Any] | str
+    """The very objects that were asked with, by which an end is known to be this call's."""
     group: QueryGroup
     place: CallPlace
     tools: list[dict[str, Any]] | None = None
@@ -132,12 +134,9 @@ class RecordedCalls:
             self._count_open += 1
 
     def find_open(self, call_id: str, *, matches: Callable[[RecordedCall], bool]) -> RecordedCall | None:
-        """The open call with this id; where several have it, the one that matches, and `None` if none does."""
+        """The open call with this id that matches, the latest if several do."""
         with self._lock:
-            calls = self._open.get(call_id, [])
-            if len(calls) < 2:
-                return calls[0] if calls else None
-            return next((call for call in reversed(calls) if matches(call)), None)
+            return next((call for call in reversed(self._open.get(call_id, ())) if matches(call)), None)
 
     def finish(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Keep a call and its answer; a call that is not open any more is ignored."""

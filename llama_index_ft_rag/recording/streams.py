@@ -44,18 +44,19 @@ class Streams:
             weakref.finalize(stream, on_gone).atexit = False
         return True
 
-    def read_here(self) -> Span | None:
-        """The span whose stream is being read by the code that runs now, the innermost if there are several."""
+    def read_here(self) -> list[Span]:
+        """The spans whose streams are being read by the code that runs now, innermost first."""
         if not self._origins:
-            return None
+            return []
         with self._lock:
             origins = {_frame_of(stream): span for stream, span in list(self._origins.items())}
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a generator's body knows its reader by the stack alone
+        found = []
         while frame is not None:
             if frame in origins:
-                return origins[frame]
+                found.append(origins[frame])
             frame = frame.f_back
-        return None
+        return found
 
 
 def _stream_of(result: Any) -> Stream | None:

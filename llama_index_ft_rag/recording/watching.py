@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
+from llama_index.llms.openai import OpenAI
 
 from llama_index_ft_rag.recording.messages import (
     BROKE_OFF,
@@ -101,16 +103,18 @@ class CallWatcher:
         Raises:
             ValueError: If it holds something that the chat format has no word for.
         """
-        parallel = settings.get("parallel_tool_calls")
+        sent = _settings_sent(links[0], settings)
+        parallel = sent.get("parallel_tool_calls")
         name = model.get("model_name") or model.get("model")
         call = RecordedCall(
             call_id=call_id,
-            messages=[*_instructions(links[0]), *_snapshot(request)],
+            messages=_instructions(links[0], settings) + _snapshot(request),
+            request=request,
             group=group,
             place=place_of(links, is_meant=is_meant),
-            tools=tools_to_wire(settings.get("tools")),
+            tools=tools_to_wire(sent.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-            parameters=_parameters(links[0], settings),
+            parameters={name: plain(sent[name]) for name in sent if name in _PARAMETERS},
             model=name if isinstance(name, str) else None,
             question=question_of(links, group),
             nodes=nodes_of(links, group),
@@ -120,7 +124,7 @@ class CallWatcher:
 
     def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
         """Keep a finished call's answer. The id of a call that is not open is ignored."""
-        call = self.calls.find_open(call_id, matches=lambda call: _is_request_of(call, request))
+        call = self.calls.find_open(call_id, matches=lambda call: _is_request_of(request, call))
         if call is None:
             return
         if not isinstance(response, ChatResponse | CompletionResponse):
@@ -149,7 +153,7 @@ class CallWatcher:
     def error(self, call: RecordedCall | str, error: BaseException) -> None:
         """Drop a call that raised, was cancelled, or whose stream was closed before its end."""
         if isinstance(call, str):
-            found = self.calls.find_open(call, matches=lambda _: False)
+            found = self.calls.find_open(call, matches=lambda _: True)
             if found is None:
                 return
             call = found
@@ -171,36 +175,38 @@ class CallWatcher:
 
 
 def _snapshot(request: Request) -> list[WireMessage]:
+    if not request:
+        raise ValueError("it asks nothing")
     return prompt_to_wire(request) if isinstance(request, str) else to_wire(request)
 
 
-def _is_request_of(call: RecordedCall, request: Request | None) -> bool:
+def _is_request_of(request: Request | None, call: RecordedCall) -> bool:
+    """Whether an end's request is that of a call: the same objects, for an app may have changed what they say."""
     if request is None:
-        return False
-    sent = _snapshot(request)
-    return call.messages[len(call.messages) - len(sent) :] == sent
+        return True
+    if isinstance(request, str) or isinstance(call.request, str):
+        return request == call.request
+    # Others may have appended the answer to the app's list meanwhile.
+    return len(request) >= len(call.request) and all(map(operator.is_, request, call.request))
 
 
-def _instructions(span: Span) -> list[WireMessage]:
+def _instructions(span: Span, settings: Mapping[str, Any]) -> list[WireMessage]:
     """What an LLM of the Responses API sends beside its messages, and no event carries."""
-    instructions = getattr(span.instance, "__dict__", {}).get("instructions")
-    if isinstance(instructions, str) and instructions and not _sends_no_settings(span):
-        return [{"role": "system", "content": instructions}]
-    return []
+    if "instructions" not in getattr(span.instance, "__dict__", {}):
+        return []
+    instructions = _settings_sent(span, settings).get("instructions")
+    return [{"role": "system", "content": instructions}] if isinstance(instructions, str) and instructions else []
 
 
-def _sends_no_settings(span: Span) -> bool:
-    """Whether this is the one call of the Responses API that leaves out what its LLM is set to."""
-    return "structured_predict" in span.method
-
-
-def _parameters(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
-    own = {} if _sends_no_settings(span) else getattr(span.instance, "__dict__", {})
+def _settings_sent(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a call as they are sent: its own and those of its LLM, the ones that win last."""
+    own = getattr(span.instance, "__dict__", {})
     extra = own.get("additional_kwargs")
-    return {
-        name: plain(value)
-        for source in (own, extra, settings)
-        if isinstance(source, dict)
-        for name, value in source.items()
-        if name in _PARAMETERS and value is not None
-    }
+    extra = extra if isinstance(extra, dict) else {}
+    if "structured_predict" in span.method:  # of the Responses API: it leaves out what its LLM is set to
+        merged = {**settings}
+    elif isinstance(span.instance, OpenAI):
+        merged = {**own, **settings, **({"max_tokens": own["max_tokens"]} if own.get("max_tokens") else {}), **extra}
+    else:
+        merged = {**own, **extra, **settings}
+    return {name: value for name, value in merged.items() if value is not None}
