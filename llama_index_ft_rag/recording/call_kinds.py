@@ -47,7 +47,7 @@ _GENERATES_QUESTIONS = "generate only questions based on the below query"
 _ALL_BEGINNINGS = tuple(_BEGINNINGS)
 _ALL_ENDINGS = tuple(_ENDINGS)
 _ACTION = re.compile(r"^\s*action\s*:", re.IGNORECASE | re.MULTILINE)
-_EARLIER_ANSWER = re.compile(r"\b(existing|original|previous) answer\b", re.IGNORECASE)
+_EARLIER_ANSWERS = ("existing answer", "original answer", "previous answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +93,14 @@ def _kind_told_by_prompt(asked: Sequence[Mapping[str, Any]], step: int) -> CallK
     if user is None:
         return "other"
     texts = [_text(user)] + [_text(message) for message in asked if message.get("role") == "system"]
-    for tell in (_kind_told_by_end, _kind_told_by_beginning):
-        for text in texts:
-            kind = tell(text)
-            if kind is not None:
-                return kind
-    if step > 0 and len(asked) == 1 and _EARLIER_ANSWER.search(texts[0]):
-        return "refine"
+    for text in texts:
+        kind = _kind_told_by_end(text) or _kind_told_by_beginning(text)
+        if kind is not None:
+            return kind
+    if step > 0 and len(asked) == 1:
+        lowered = texts[0].lower()
+        if any(words in lowered for words in _EARLIER_ANSWERS):
+            return "refine"
     return None
 
 

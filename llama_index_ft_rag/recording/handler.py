@@ -211,6 +211,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         if not examples:
             raise EmptyRecordingError(f"nothing to save: {self._why_empty(recorded, kinds)}")
         count = write_examples(path, examples)
+        self._doctor.is_off_duty = True  # it has done its work, or was made to read another one's file
         logger.info("wrote %d examples to %s", count, path)
 
     def on_event_start(

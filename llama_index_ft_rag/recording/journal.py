@@ -49,6 +49,8 @@ class Journal:
         self._close: Callable[[], Any] = _nothing
         self._opened_by = 0
         self._identity = (0, 0)
+        self._name = os.fspath(path)
+        self._our_end = -1
         self._is_stopped = False
         self._is_full = False
         self._starts_at = 0
@@ -99,11 +101,12 @@ class Journal:
             if self._max_bytes is not None and size + len(data) > self._max_bytes:
                 self._say_full()
                 return NO_ROOM
-            if size and not _ends_a_line(file, size):
+            if size != self._our_end and size and not _ends_a_line(file, size):
                 data = b"\n" + data  # seals off the line that a killed process tore
             if os.write(file, data) != len(data):
                 os.ftruncate(file, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            self._our_end = size + len(data)
         finally:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_UN)
@@ -114,13 +117,14 @@ class Journal:
         if self._file is None or self._opened_by != os.getpid():
             return self._open()
         try:
-            found = self.path.stat()
+            found = os.stat(self._name)  # noqa: PTH116 - on every call, and a Path takes longer
         except FileNotFoundError:
             return self._open()
         return self._file if self._identity == (found.st_dev, found.st_ino) else self._open()
 
     def _open(self) -> int:
         self._close()
+        self._our_end = -1
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         opened = os.fstat(file)
         self._close = weakref.finalize(self, os.close, file)

@@ -69,6 +69,9 @@ _PARAMETERS = frozenset(
 )
 
 
+_OWN_SETTINGS = _PARAMETERS | {"instructions", "tools", "parallel_tool_calls"}
+
+
 class CallWatcher:
     """Turns the starts and ends of LLM calls into recorded calls."""
 
@@ -114,7 +117,7 @@ class CallWatcher:
             place=place_of(links, is_meant=is_meant),
             tools=tools_to_wire(sent.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-            parameters={name: plain(sent[name]) for name in sent if name in _PARAMETERS},
+            parameters={name: plain(sent[name]) for name in sorted(_PARAMETERS & sent.keys())},
             model=name if isinstance(name, str) else None,
             question=question_of(links, group),
             nodes=nodes_of(links, group),
@@ -200,8 +203,9 @@ def _instructions(span: Span, settings: Mapping[str, Any]) -> list[WireMessage]:
 
 def _settings_sent(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a call as they are sent: its own and those of its LLM, the ones that win last."""
-    own = getattr(span.instance, "__dict__", {})
-    extra = own.get("additional_kwargs")
+    fields = getattr(span.instance, "__dict__", {})
+    own = {name: fields[name] for name in _OWN_SETTINGS & fields.keys()}
+    extra = fields.get("additional_kwargs")
     extra = extra if isinstance(extra, dict) else {}
     if "structured_predict" in span.method:  # of the Responses API: it leaves out what its LLM is set to
         merged = {**settings}
