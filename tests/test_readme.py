@@ -19,7 +19,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from llama_index_ft_rag import read_questions
+from llama_index_ft_rag import read_questions, read_recording
 from llama_index_ft_rag.offline import (
     ApiFailure,
     ChatReply,
@@ -116,6 +116,17 @@ questions = {QUESTIONS!r}
 """
 """What a reader of the pages has already: an app with an index."""
 
+EXISTING_APP = f"""
+from llama_index.core import SimpleDirectoryReader, VectorStoreIndex
+from llama_index.llms.openai import OpenAI
+
+index = VectorStoreIndex.from_documents(SimpleDirectoryReader("reports").load_data())
+query_engine = index.as_query_engine(llm=OpenAI(model="gpt-4.1"), similarity_top_k=2)
+for question in {QUESTIONS!r}:
+    print(query_engine.query(question))
+"""
+"""An app that knows nothing of this package."""
+
 
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
@@ -127,12 +138,27 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield {**os.environ, **urls, "OPENAI_API_KEY": "offline"}
 
 
+def test_the_diff_of_the_recorder_makes_an_app_record(tmp_path: Path, environment: dict[str, str]) -> None:
+    """An app that exists says the same with the diff as without, and each of its calls is a line of the file."""
+    before = run_python([EXISTING_APP], tmp_path, environment)
+    files_before = sorted(path.name for path in tmp_path.iterdir())
+    after = run_python([with_diff(EXISTING_APP, code_of(README, "diff")[1])], tmp_path, environment)
+
+    assert files_before == ["app.py", "reports"]
+    assert (before.returncode, before.stderr) == (after.returncode, after.stderr) == (0, "")
+    assert after.stdout == before.stdout
+    recorded = read_recording(tmp_path / "calls.jsonl")
+    assert [(call.kind, call.question) for call in recorded] == [("answer", question) for question in QUESTIONS]
+    assert "".join(f"{call.answer}\n" for call in recorded) == after.stdout
+
+
 def test_the_diff_and_the_python_of_the_readme_run(tmp_path: Path, environment: dict[str, str]) -> None:
     """The diff of the first screen leaves an engine that answers, and all Python below it runs in its order."""
-    (diff,) = code_of(README, "diff")
-    after = "\n".join(line[1:] for line in diff.splitlines() if not line.startswith("-"))
+    distilling, recording = code_of(README, "diff")
+    after = "\n".join(line[1:] for line in distilling.splitlines() if not line.startswith("-"))
     asking = f"print(engine.query({QUESTIONS[0]!r}))"
 
+    run_python([with_diff(EXISTING_APP, recording)], tmp_path, environment)
     done = run_python([SETUP, after, asking, *code_of(README, "python")], tmp_path, environment)
 
     assert (done.returncode, done.stderr[-2000:] if done.returncode else "") == (0, "")
@@ -253,6 +279,14 @@ def test_pictures_are_small(name: str) -> None:
 def code_of(page: Path, kind: str) -> list[str]:
     """The fenced blocks of one kind."""
     return [body for found, body in FENCED.findall(page.read_text(encoding="utf-8")) if found == kind]
+
+
+def with_diff(app: str, diff: str) -> str:
+    """The app with the diff applied."""
+    lines = diff.splitlines()
+    before = "\n".join(line[1:] for line in lines if not line.startswith("+"))
+    assert before in app
+    return app.replace(before, "\n".join(line[1:] for line in lines if not line.startswith("-")))
 
 
 def run_python(blocks: Sequence[str], folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

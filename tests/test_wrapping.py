@@ -19,6 +19,7 @@ from llama_index.core.prompts import PromptTemplate
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index_instrumentation import get_dispatcher
 from pydantic import PrivateAttr, ValidationError
+from pydantic.dataclasses import dataclass
 
 from llama_index_ft_rag.examples import TrainingExample, Usage
 from llama_index_ft_rag.ledger import Ledger
@@ -31,7 +32,6 @@ from llama_index_ft_rag.offline import (
     ScriptedResponder,
 )
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler
-from llama_index_ft_rag.recording.wrapping import wrap_llm
 
 QUESTION = PromptTemplate("Which is the capital of {country}?")
 AS_SENT = '{"city":  "Paris"}'
@@ -43,6 +43,13 @@ SCHEMA = {
     "additionalProperties": False,
     "description": "A structured answer.",
 }
+
+
+@dataclass
+class Town:
+    """A structured answer that is no model."""
+
+    city: str
 
 
 class Silent(LLM):
@@ -176,20 +183,26 @@ def make_llm(sent: list[tuple[str, bytes]]) -> Iterator[Callable[..., Any]]:
         yield make
 
 
-class Recorder:
-    """A handler that listens in one way or in both."""
+def wrap(llm: LLM) -> LLM:
+    """Wrap an LLM, for nobody in particular."""
+    return OpenAIFineTuningHandler().wrap(llm)
 
-    def __init__(self, fronts: str) -> None:
+
+class Recorder:
+    """A handler that listens to an LLM it wrapped itself, or in any other way to one that somebody else did."""
+
+    def __init__(self, way: str) -> None:
         self.handler = OpenAIFineTuningHandler()
-        self.hears_callbacks = fronts != "dispatcher"
-        if fronts != "callbacks":
+        self.wraps = way == "own"
+        self.hears_callbacks = way in ("callbacks", "both")
+        if way in ("attached", "both"):
             self.handler.attach()
 
     def wrap(self, llm: LLM) -> LLM:
         """Wrap an LLM that is listened to."""
         if self.hears_callbacks:
             llm.callback_manager = CallbackManager([self.handler])
-        return wrap_llm(llm)
+        return self.handler.wrap(llm) if self.wraps else wrap(llm)
 
     @property
     def calls(self) -> list[TrainingExample]:
@@ -202,7 +215,7 @@ class Recorder:
         return [call.messages for call in self.calls]
 
 
-@pytest.fixture(params=["dispatcher", "callbacks", "both"])
+@pytest.fixture(params=["own", "attached", "callbacks", "both"])
 def recorder(request: pytest.FixtureRequest) -> Iterator[Recorder]:
     """A recorder that listens to nothing once the test is over."""
     recorder = Recorder(request.param)
@@ -238,7 +251,7 @@ async def test_a_structured_prediction_is_recorded_as_it_went(
 async def test_the_request_is_the_same_to_the_byte(make_llm: Callable[..., Any], sent: list[Any], way: str) -> None:
     """What goes over the wire, and what comes back, does not depend on the wrapper."""
     llm = make_llm(instructions="Be brief.", store=True)
-    answers = [await STRUCTURED[way](asked, "Which {capital}?") for asked in (llm, wrap_llm(llm))]
+    answers = [await STRUCTURED[way](asked, "Which {capital}?") for asked in (llm, wrap(llm))]
 
     assert sent[0] == sent[1]
     assert repr(answers[0]) == repr(answers[1])
@@ -299,7 +312,7 @@ def test_a_prompt_is_formatted_once(make_llm: Callable[..., Any]) -> None:
 
     prompt = PromptTemplate("Which is the capital of {country}?", function_mappings={"country": country})
 
-    assert wrap_llm(make_llm()).structured_predict(Capital, prompt) == Capital(city="Paris")
+    assert wrap(make_llm()).structured_predict(Capital, prompt) == Capital(city="Paris")
     assert made == ["France"]
 
 
@@ -315,6 +328,33 @@ def test_an_engine_with_an_output_class_is_recorded(recorder: Recorder, make_llm
     [call] = recorder.handler.calls_of("q1")
     assert (call.kind, call.question, call.answer) == ("answer", "Which is the capital?", AS_SENT)
     assert (call.step, call.node_ids) == (0, nodes)
+
+
+def test_a_dataclass_can_be_asked_for(recorder: Recorder, make_llm: Callable[..., Any]) -> None:
+    """What openai makes a schema of by itself is kept by its name."""
+    llm = recorder.wrap(make_llm())
+    answer = llm.structured_predict(Town, QUESTION, country="France")
+
+    assert answer == Town(city="Paris")
+    assert recorder.messages == [exchange("Which is the capital of France?", AS_SENT)]
+    assert recorder.calls[0].parameters == {"text_format": "test_wrapping.Town", "tool_choice": "none"}
+
+
+def test_a_class_that_predicts_by_chatting_is_recorded_once(make_llm: Callable[..., Any]) -> None:
+    """What it announces itself goes where the wrapped LLM's callbacks go."""
+
+    class Chatting(OpenAIResponses):
+        def structured_predict(self, output_cls: Any, prompt: Any, *args: Any, **kwargs: Any) -> Any:
+            answer = self.chat(prompt.format_messages(**kwargs), text={"format": {"type": "json_object"}})
+            return output_cls(city=answer.message.content)
+
+    handler = OpenAIFineTuningHandler()
+    llm = wrap(make_llm(Chatting))
+    llm.callback_manager = CallbackManager([handler])
+    answer = llm.structured_predict(Capital, QUESTION, country="France")
+
+    question = "Which is the capital of France?"
+    assert [call.messages for call in handler.examples()] == [exchange(question, answer.city)]
 
 
 # -- LLMs that announce nothing, and those that announce everything
@@ -350,7 +390,7 @@ async def test_every_request_is_the_same_to_the_byte(
 ) -> None:
     """No way of asking sends anything else through a wrapped LLM."""
     llm = make_llm(kind)
-    answers = [await WAYS[way](asked, "Paris?") for asked in (llm, wrap_llm(llm))]
+    answers = [await WAYS[way](asked, "Paris?") for asked in (llm, wrap(llm))]
 
     assert sent[0] == sent[1]
     assert str(answers[0]) == str(answers[1])
@@ -386,7 +426,7 @@ def test_a_wrapped_llm_is_of_the_same_class_with_the_same_settings(make_llm: Cal
     """LlamaIndex takes it for what it is, and the given one is left alone."""
     llm = make_llm(temperature=0.3, instructions="Be brief.")
     before = llm.model_dump()
-    wrapped = wrap_llm(llm)
+    wrapped = wrap(llm)
     wrapped.callback_manager = CallbackManager()
     wrapped.structured_predict(Capital, QUESTION, country="France")
 
@@ -398,7 +438,7 @@ def test_a_wrapped_llm_is_of_the_same_class_with_the_same_settings(make_llm: Cal
 
 async def test_wrapping_twice_is_wrapping_once(recorder: Recorder, make_llm: Callable[..., Any]) -> None:
     """A wrapped LLM is taken as it is."""
-    llm = wrap_llm(recorder.wrap(make_llm()))
+    llm = wrap(recorder.wrap(make_llm()))
     for way in (WAYS["chat"], STRUCTURED["astructured_predict"]):
         await way(llm, "Capital?")
 
@@ -428,11 +468,12 @@ async def test_the_rate_limit_counts_a_call_once(make_llm: Callable[..., Any], w
             self.taken += 1
 
     turns = Turns()
-    await WAYS[way](wrap_llm(make_llm(rate_limiter=turns)), "Paris?")
+    await WAYS[way](wrap(make_llm(rate_limiter=turns)), "Paris?")
 
     assert turns.taken == 1
 
 
+@pytest.mark.parametrize("recorder", ["attached", "callbacks", "both"], indirect=True)
 @pytest.mark.parametrize("order", ["ledger outside", "ledger inside"])
 async def test_it_works_with_a_ledger(
     recorder: Recorder, make_llm: Callable[..., Any], sent: list[Any], tmp_path: Path, order: str
@@ -452,6 +493,7 @@ async def test_it_works_with_a_ledger(
     assert len(sent) == 8
 
 
+@pytest.mark.parametrize("recorder", ["attached", "callbacks", "both"], indirect=True)
 @pytest.mark.parametrize("order", ["ledger outside", "ledger inside"])
 @pytest.mark.parametrize("way", STRUCTURED)
 async def test_structured_predictions_are_recorded_beside_a_ledger(
@@ -466,6 +508,19 @@ async def test_structured_predictions_are_recorded_beside_a_ledger(
         await STRUCTURED[way](wrapped, "Capital?")
 
     assert recorder.messages == [exchange("Capital?", AS_SENT)]
+
+
+@pytest.mark.parametrize("recorder", ["own"], indirect=True)
+@pytest.mark.parametrize("way", [*WAYS.values(), *STRUCTURED.values()], ids=[*WAYS, *STRUCTURED])
+async def test_a_wrapped_ledger_is_enough(
+    recorder: Recorder, make_llm: Callable[..., Any], tmp_path: Path, way: Way
+) -> None:
+    """A handler that wraps what a ledger wrapped hears also what is answered from it."""
+    for _ in range(2):
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            await way(recorder.wrap(ledger.wrap(make_llm(), stage="answers")), "Capital?")
+
+    assert [messages[0] for messages in recorder.messages] == [{"role": "user", "content": "Capital?"}] * 2
 
 
 async def test_other_listeners_can_dump_what_is_announced(make_llm: Callable[..., Any]) -> None:
@@ -483,7 +538,7 @@ async def test_other_listeners_can_dump_what_is_announced(make_llm: Callable[...
     listener, root = Listener(), get_dispatcher()
     root.add_event_handler(listener)
     try:
-        await STRUCTURED["astructured_predict"](wrap_llm(make_llm()), "Capital?")
+        await STRUCTURED["astructured_predict"](wrap(make_llm()), "Capital?")
     finally:
         root.event_handlers = [handler for handler in root.event_handlers if handler is not listener]
 

@@ -7,8 +7,8 @@ given LLM is never changed; it sends what has to be sent. Knows nothing of what 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, closing
 from functools import cache, partial
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ from llama_index_ft_rag.ledger.account import Account, chat_request, completion_
 from llama_index_ft_rag.ledger.store import CallMethod, StoredAnswer
 from llama_index_ft_rag.ledger.stored_responses import load_chat_response, load_completion_response
 from llama_index_ft_rag.recording.messages import REPLAYED_LATENCY
+from llama_index_ft_rag.recording.wrapping import inside_span
 
 Chunk = TypeVar("Chunk", ChatResponse, CompletionResponse)
 
@@ -152,7 +153,7 @@ def _chunks(
             if entry.stored is not None:
                 yield replay(entry.stored, is_stream=True)
                 return
-            with _inside_span(span_id):
+            with inside_span(span_id):
                 stream = ask()
             last = None
             with closing(stream):
@@ -179,7 +180,7 @@ def _achunks(
             if entry.stored is not None:
                 yield replay(entry.stored, is_stream=True)
                 return
-            with _inside_span(span_id):
+            with inside_span(span_id):
                 stream = await ask()
             last = None
             async with aclosing(stream):
@@ -189,16 +190,6 @@ def _achunks(
             entry.keep(last)
 
     return chunks()
-
-
-@contextmanager
-def _inside_span(span_id: str | None) -> Iterator[None]:
-    """Start a stream as if the span that asked for it were still running, so that it is seen as one call."""
-    token = active_span_id.set(span_id)
-    try:
-        yield
-    finally:
-        active_span_id.reset(token)
 
 
 def _stored_chat(stored: StoredAnswer, *, is_stream: bool = False) -> ChatResponse:

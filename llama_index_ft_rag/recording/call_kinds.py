@@ -31,6 +31,7 @@ _BEGINNINGS: dict[str, CallKind] = {
     "you are an expert evaluation system": "judge",
     "please act as an impartial judge": "judge",
     "here is the original query:": "judge",
+    "we want to understand if the following": "judge",
     "context information is below": "answer",
 }
 _IN_HEAD: dict[str, CallKind] = {
@@ -75,14 +76,20 @@ def classify(messages: Sequence[Mapping[str, Any]], *, place: CallPlace = UNKNOW
         place: Where it was made.
         step: 0 for the first call of its query, 1 for the next, ...
     """
-    if place.kind is not None:
-        return place.kind
     *asked, answer = messages
+    return kind_asked(asked, place=place, step=step) or kind_answered(answer, place=place)
+
+
+def kind_asked(asked: Sequence[Mapping[str, Any]], *, place: CallPlace, step: int) -> CallKind | None:
+    """What a call is for, as far as that is known before it is answered."""
     told = _kind_told_by_prompt(asked, step)
-    if told is not None:
+    if told == "judge":  # an evaluator asks through an engine and templates of its own
         return told
-    if place.is_in_synthesizer:
-        return "answer"
+    return place.kind or told or ("answer" if place.is_in_synthesizer else None)
+
+
+def kind_answered(answer: Mapping[str, Any], *, place: CallPlace) -> CallKind:
+    """What a call was for whose request did not tell."""
     if answer.get("tool_calls") or (place.is_in_agent and _ACTION.search(_text(answer))):
         return "tool_turn"
     return "other" if place.is_in_engine is False else "answer"

@@ -51,7 +51,7 @@ class AttachDoctor:
     def __init__(self, handler: BaseCallbackHandler) -> None:
         self._handler = weakref.ref(handler)
         self.is_off_duty = False
-        """Whether the handler was ever attached or given a scope: then what it does not record is not meant."""
+        """Whether it was ever used in another way than callbacks: what it does not record then is not meant."""
         self.has_other_events = False
         """Whether events other than LLM calls reached the handler through a callback manager."""
         self._lock = ForkSafeLock()

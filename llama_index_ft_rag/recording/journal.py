@@ -42,14 +42,14 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
-        self.path = path
+        self.path = path.absolute()  # the app may change its folder
         self._max_bytes = max_bytes
         self._lock = ForkSafeLock()
         self._file: int | None = None
         self._close: Callable[[], Any] = _nothing
         self._opened_by = 0
         self._identity = (0, 0)
-        self._name = os.fspath(path)
+        self._name = os.fspath(self.path)
         self._our_end = -1
         self._is_stopped = False
         self._is_full = False

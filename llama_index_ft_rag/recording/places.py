@@ -23,6 +23,10 @@ _TEMPLATE_KINDS: dict[PromptType, CallKind] = {
     PromptType.MULTI_SELECT: "selector",
     PromptType.SUB_QUESTION: "sub_question",
     PromptType.DECOMPOSE: "sub_question",
+    PromptType.CHOICE_SELECT: "selector",
+    PromptType.KEYWORD_EXTRACT: "selector",
+    PromptType.QUERY_KEYWORD_EXTRACT: "selector",
+    PromptType.TEXT_TO_SQL: "other",
 }
 
 
@@ -37,7 +41,7 @@ def place_of(links: Sequence[Span], *, is_meant: bool | None) -> CallPlace:
     kind: CallKind | None = None
     is_in_synthesizer = is_in_agent = is_in_engine = False
     for link in links:
-        if kind is None and not is_in_engine:
+        if kind is None and not is_in_engine and not (link.is_engine and is_in_synthesizer):
             kind = link.purpose or link.template_kind
         if link.role == "synthesizer" and not is_in_engine:
             is_in_synthesizer = True
@@ -68,7 +72,24 @@ def question_of(links: Sequence[Span], group: QueryGroup) -> str | None:
 
 def nodes_of(links: Sequence[Span], group: QueryGroup) -> dict[str, float | None]:
     """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query."""
-    return next((link.nodes for link in links if link.is_engine and link.nodes), group.nodes)
+    found = next((link.nodes for link in links if link.is_engine and link.nodes), None) or group.nodes
+    return found or next((link.nodes for link in links if link.nodes), {})
+
+
+def outside_judge(links: Sequence[Span], group: QueryGroup) -> Sequence[Span]:
+    """The spans around a judge's call that are not the judge's own.
+
+    An evaluator asks an engine that it has just built over the contexts to judge: neither the question it asks it nor
+    the nodes found there are those of the query.
+    """
+    own = next((link for link in links if link.is_engine), None)
+    if own is None:
+        return links
+    for link in links:
+        if link.instance is own.instance and link.nodes:
+            group.drop_nodes(link.nodes)
+    last = max(place for place, link in enumerate(links) if link.instance is own.instance)
+    return links[last + 1 :]
 
 
 def tree_around(links: Sequence[Span]) -> Span | None:

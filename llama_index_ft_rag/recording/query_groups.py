@@ -7,7 +7,7 @@ of LlamaIndex.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -36,3 +36,8 @@ class QueryGroup:
     def add_nodes(self, nodes: Mapping[str, float | None]) -> None:
         """Remember nodes that were retrieved for the query."""
         self.nodes = {**self.nodes, **nodes}
+
+    def drop_nodes(self, nodes: Iterable[str]) -> None:
+        """Forget nodes that turned out not to be the query's."""
+        dropped = set(nodes)
+        self.nodes = {node_id: score for node_id, score in self.nodes.items() if node_id not in dropped}

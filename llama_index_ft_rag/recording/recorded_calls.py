@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
 from llama_index_ft_rag.examples import CallKind, Usage
-from llama_index_ft_rag.recording.call_kinds import CallPlace, classify
+from llama_index_ft_rag.recording.call_kinds import CallPlace, kind_answered
 from llama_index_ft_rag.recording.messages import WireMessage
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 
@@ -96,7 +96,7 @@ class RecordedCall:
     is_superseded: bool = False
     """Whether another LLM was asked on its behalf, whose call is the one that counts."""
     kind: CallKind | None = None
-    """Where it is known better than the prompt tells."""
+    """What it is for, where that is known before it is answered."""
     started: float = field(default_factory=time.monotonic)
     started_at: float = field(default_factory=time.time)
 
@@ -248,7 +248,7 @@ def _to_row(call: RecordedCall, answer: CallAnswer) -> Row:
         row["parallel_tool_calls"] = call.parallel_tool_calls
     row["query_id"] = call.group.query_id
     row["step"] = call.step
-    row["kind"] = call.kind or classify(messages, place=call.place, step=call.step)
+    row["kind"] = call.kind or kind_answered(answer.message, place=call.place)
     row["question"] = call.question
     row["node_ids"] = list(call.nodes)
     row["node_scores"] = list(call.nodes.values())

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from llama_index.core.base.llms.types import ChatMessage
-from llama_index.core.schema import QueryBundle
+from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import BaseModel
 
 from llama_index_ft_rag.examples import CallKind
@@ -40,9 +40,14 @@ _PURPOSES: dict[str, CallKind] = {
     "HyDEQueryTransform": "hyde",
     "BaseQueryTransform": "sub_question",
     "TreeSummarize": "tree_step",
-    "BaseEvaluator": "judge",
+    "QueryFusionRetriever": "sub_question",
+    "BaseRetriever": "selector",
+    "BaseNodePostprocessor": "selector",
+    # Its answers go through a synthesizer; what it asks by itself is the condensing.
+    "CondensePlusContextChatEngine": "condense",
+    "MultiModalCondensePlusContextChatEngine": "condense",
 }
-_QUESTION_ARGUMENTS = ("str_or_query_bundle", "query_bundle", "message", "user_msg", "query")
+_QUESTION_ARGUMENTS = ("str_or_query_bundle", "query_bundle", "message", "user_msg", "query", "question")
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -61,7 +66,7 @@ class Span:
     """The group that calls inside belong to, unless one further inside has its own."""
     question: str | None = None
     nodes: dict[str, float | None] | None = None
-    """Nodes retrieved directly for this engine."""
+    """Nodes retrieved directly for this engine, or handed to this synthesizer."""
     call: RecordedCall | None = None
     """The recorded call that this span is, or is a part of."""
     owns_call: bool = False
@@ -111,8 +116,9 @@ class RunningSpans:
         """Remember a span that begins."""
         role, purpose = _role_and_purpose(instance.__class__)
         span = Span(span_id=span_id, instance=instance, role=role, purpose=purpose, group=group)
-        if span.is_engine:
+        if span.is_engine or role == "synthesizer":
             span.question = _question_in(arguments.arguments)
+            span.nodes = _nodes_in(arguments.arguments)
         if parent_id is not None:
             span.parent = self._spans.get(parent_id)
         self._spans[span_id] = span
@@ -144,3 +150,10 @@ def _question_in(arguments: Mapping[str, Any]) -> str | None:
     if isinstance(asked, ChatMessage):
         return asked.content
     return asked if isinstance(asked, str) else None
+
+
+def _nodes_in(arguments: Mapping[str, Any]) -> dict[str, float | None] | None:
+    nodes = arguments.get("nodes")
+    if not isinstance(nodes, list):
+        return None
+    return {node.node_id: node.score for node in nodes if isinstance(node, NodeWithScore)}

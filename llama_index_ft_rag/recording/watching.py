@@ -16,6 +16,7 @@ from typing import Any
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.llms.openai import OpenAI
 
+from llama_index_ft_rag.recording.call_kinds import kind_asked
 from llama_index_ft_rag.recording.messages import (
     BROKE_OFF,
     EMPTY_ANSWER,
@@ -31,7 +32,7 @@ from llama_index_ft_rag.recording.messages import (
     tools_to_wire,
     usage_of,
 )
-from llama_index_ft_rag.recording.places import nodes_of, place_of, question_of
+from llama_index_ft_rag.recording.places import nodes_of, outside_judge, place_of, question_of
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import CallAnswer, RecordedCall, RecordedCalls
 from llama_index_ft_rag.recording.spans import Span
@@ -109,20 +110,24 @@ class CallWatcher:
         sent = _settings_sent(links[0], settings)
         parallel = sent.get("parallel_tool_calls")
         name = model.get("model_name") or model.get("model")
+        messages = _instructions(links[0], settings) + _snapshot(request)
+        place = place_of(links, is_meant=is_meant)
         call = RecordedCall(
             call_id=call_id,
-            messages=_instructions(links[0], settings) + _snapshot(request),
+            messages=messages,
             request=request,
             group=group,
-            place=place_of(links, is_meant=is_meant),
+            place=place,
             tools=tools_to_wire(sent.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
             parameters={name: plain(sent[name]) for name in sorted(_PARAMETERS & sent.keys())},
             model=name if isinstance(name, str) else None,
-            question=question_of(links, group),
-            nodes=nodes_of(links, group),
         )
         self.calls.start(call, replaces=replaces)
+        call.kind = kind_asked(messages, place=place, step=call.step)
+        around = outside_judge(links, group) if call.kind == "judge" else links
+        call.question = question_of(around, group)
+        call.nodes = nodes_of(around, group)
         return call
 
     def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
