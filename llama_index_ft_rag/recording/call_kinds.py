@@ -47,7 +47,7 @@ _ENDINGS: dict[str, CallKind] = {
 _GENERATES_QUESTIONS = "generate only questions based on the below query"
 _ALL_BEGINNINGS = tuple(_BEGINNINGS)
 _ALL_ENDINGS = tuple(_ENDINGS)
-_ACTION = re.compile(r"^\s*action\s*:", re.IGNORECASE | re.MULTILINE)
+_ACTION = re.compile(r"^\s*action\s*:|<execute>", re.IGNORECASE | re.MULTILINE)
 _EARLIER_ANSWERS = ("existing answer", "original answer", "previous answer")
 
 
@@ -61,6 +61,8 @@ class CallPlace:
     """Whether it wrote an answer from contexts."""
     is_in_agent: bool = False
     """Whether it is an agent's turn."""
+    is_structured: bool = False
+    """Whether a tool call is only the form in which it is answered."""
     kind: CallKind | None = None
     """What it was for, where the code that made the call or its prompt template says so."""
 
@@ -90,7 +92,9 @@ def kind_asked(asked: Sequence[Mapping[str, Any]], *, place: CallPlace, step: in
 
 def kind_answered(answer: Mapping[str, Any], *, place: CallPlace) -> CallKind:
     """What a call was for whose request did not tell."""
-    if answer.get("tool_calls") or (place.is_in_agent and _ACTION.search(_text(answer))):
+    if not place.is_structured and answer.get("tool_calls"):
+        return "tool_turn"
+    if place.is_in_agent and _ACTION.search(_text(answer)):
         return "tool_turn"
     return "other" if place.is_in_engine is False else "answer"
 

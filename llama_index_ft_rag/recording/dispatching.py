@@ -46,6 +46,14 @@ _scopes: ContextVar[tuple[tuple[DispatcherFront, QueryGroup], ...]] = ContextVar
 _attached: set[DispatcherFront] = set()
 
 
+_ASKING = frozenset(
+    prefix + method
+    for method in ("chat", "complete", "stream_chat", "stream_complete", "structured_predict")
+    for prefix in ("", "a")
+)
+"""Methods in which an LLM sends its request."""
+
+
 class DispatcherFront:
     """Listens on the root dispatcher as long as it exists."""
 
@@ -120,6 +128,8 @@ class DispatcherFront:
                 self._on_call_span_end(span, result, error)
             elif error is None:
                 has_stream = self._streams.add(result, span)
+                if span.role == "llm" and not span.has_announced and span.method in _ASKING:
+                    self._on_silent(span)
                 if span.last_tree_call is not None:
                     self._watcher.calls.rename(span.last_tree_call, "answer")
             if span.is_engine and not any(link.is_engine for link in span.chain() if link is not span):
@@ -143,7 +153,9 @@ class DispatcherFront:
         span.is_asked = True
         links = self._links_of(span)
         is_in_scope = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
-        is_own = span.instance is not None and self._own.get(id(span.instance)) is span.instance
+        for link in links:
+            link.has_announced = True
+        is_own = bool(self._own) and any(self._own.get(id(link.instance)) is link.instance for link in links)
         if is_in_scope or is_own or self in _attached:
             settings, model = event.additional_kwargs, event.model_dict
             is_meant = is_in_scope or (None if is_own else False)
@@ -208,6 +220,13 @@ class DispatcherFront:
             if self._spans.find(engines[-1].span_id) is None:  # the query is over, and this is its stream
                 self._doctor.query_ended(group, links[0].instance, has_stream=False)
 
+    def _on_silent(self, span: Span) -> None:
+        """An LLM was asked, and LlamaIndex told nobody."""
+        links = [*span.chain()]
+        is_inner = any(link.is_asked and link.role in ("llm", "wrapper") for link in links[1:])
+        if not is_inner and (self in _attached or self._scope_here() is not None or not self._doctor.is_off_duty):
+            self._doctor.call_silent(span)
+
     def _begin(
         self,
         links: Sequence[Span],
@@ -220,12 +239,13 @@ class DispatcherFront:
     ) -> None:
         span, *outer = links
         span.is_settled = True
+        self._watcher.calls.drop_abandoned()
         around = [link for link in outer if link.call is not None and link.call.is_open]
         for link in around:
-            if link.role != "structured_llm":
+            if link.role != "wrapper":
                 span.call = link.call  # a call inside a call: the outermost is what the app asked for
                 return
-        # A structured LLM is no model: what it asks another one is the call.
+        # A wrapper is no model: what it asks another one is the call.
         replaced = [link.call for link in around if link.call is not None]
         group = self._group_of(links)
         span.call = self._watcher.start(

@@ -67,12 +67,16 @@ class AttachDoctor:
 
     def call_recorded(self, span: Span) -> None:
         """Remember an LLM whose calls reach the handler, and how much its engine puts into one call."""
-        self._causes.clear()
+        if self._causes:
+            self._causes.clear()
         llm = span.instance
         if llm is None:
             return
         self._packing = _packing_around(span) or self._packing
         manager = getattr(llm, "callback_manager", None)
+        heard = self._heard.get(id(llm))
+        if heard is not None and heard.llm() is llm and heard.manager() is manager:
+            return
         if manager is not None and (id(llm) in self._heard or len(self._heard) < _MOST_REMEMBERED):
             self._heard[id(llm)] = _Heard(llm=weakref.ref(llm), manager=weakref.ref(manager))
 
@@ -80,6 +84,15 @@ class AttachDoctor:
         """Count a call that was made and did not reach the handler."""
         self._missed += 1
         self._last_missed = _name_of(llm)
+
+    def call_silent(self, span: Span) -> None:
+        """Warn of a call that LlamaIndex told nobody of."""
+        name = f"{type(span.instance).__name__}.{span.method}"
+        sentence = (
+            f"{name} was called, and LlamaIndex announces these calls to nobody (a method without llm_chat_callback or "
+            "llm_completion_callback, or one that sends its request itself); give the engine handler.wrap(llm)"
+        )
+        self._warn(f"silent {name}", sentence, about="cannot see a call")
 
     def query_ended(self, group: QueryGroup, llm: Any, *, has_stream: bool) -> None:
         """Warn if calls were made for this query and none of them reached the handler.

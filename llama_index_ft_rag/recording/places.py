@@ -39,16 +39,24 @@ def place_of(links: Sequence[Span], *, is_meant: bool | None) -> CallPlace:
             recorded, `False` if for all of the process, `None` if for all of one LLM.
     """
     kind: CallKind | None = None
-    is_in_synthesizer = is_in_agent = is_in_engine = False
+    is_in_synthesizer = is_in_agent = is_in_engine = is_structured = False
     for link in links:
         if kind is None and not is_in_engine and not (link.is_engine and is_in_synthesizer):
             kind = link.purpose or link.template_kind
+        if link.role == "llm" and "structured_predict" in link.method:
+            is_structured = True
         if link.role == "synthesizer" and not is_in_engine:
             is_in_synthesizer = True
         if link.is_engine:
             is_in_agent = is_in_agent or (link.role == "agent" and not is_in_engine)
             is_in_engine = True
-    return _place(kind, is_in_engine or is_meant, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent)
+    return _place(
+        kind,
+        is_in_engine or is_meant,
+        is_in_synthesizer=is_in_synthesizer,
+        is_in_agent=is_in_agent,
+        is_structured=is_structured,
+    )
 
 
 def kind_told_by_template(template: Any, arguments: Mapping[str, Any] | None) -> CallKind | None:
@@ -100,6 +108,17 @@ def tree_around(links: Sequence[Span]) -> Span | None:
 
 @lru_cache
 def _place(
-    kind: CallKind | None, is_in_engine: bool | None, *, is_in_synthesizer: bool, is_in_agent: bool
+    kind: CallKind | None,
+    is_in_engine: bool | None,
+    *,
+    is_in_synthesizer: bool,
+    is_in_agent: bool,
+    is_structured: bool,
 ) -> CallPlace:
-    return CallPlace(is_in_engine=is_in_engine, is_in_synthesizer=is_in_synthesizer, is_in_agent=is_in_agent, kind=kind)
+    return CallPlace(
+        is_in_engine=is_in_engine,
+        is_in_synthesizer=is_in_synthesizer,
+        is_in_agent=is_in_agent,
+        is_structured=is_structured,
+        kind=kind,
+    )

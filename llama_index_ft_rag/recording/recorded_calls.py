@@ -23,6 +23,8 @@ from llama_index_ft_rag.recording.query_groups import QueryGroup
 NOT_FINISHED = "not finished"
 NOT_READ = "stream not read to its end"
 NOT_SAMPLED = "not sampled"
+GOES_ON = "goes on from a stored response"
+"""Why a call is not kept whose first messages only the service knows."""
 
 MOST_OPEN = 10_000
 """How many calls may be open at once; past that, the oldest counts as not finished."""
@@ -95,6 +97,8 @@ class RecordedCall:
     is_open: bool = True
     is_superseded: bool = False
     """Whether another LLM was asked on its behalf, whose call is the one that counts."""
+    left_out: str | None = None
+    """Why it is not kept even when it finishes."""
     kind: CallKind | None = None
     """What it is for, where that is known before it is answered."""
     started: float = field(default_factory=time.monotonic)
@@ -133,10 +137,12 @@ class RecordedCalls:
             self._open.setdefault(call.call_id, []).append(call)
             self._count_open += 1
 
-    def find_open(self, call_id: str, *, matches: Callable[[RecordedCall], bool]) -> RecordedCall | None:
-        """The open call with this id that matches, the latest if several do."""
+    def find_open(self, call_id: str, *, fit: Callable[[RecordedCall], int]) -> RecordedCall | None:
+        """The open call with this id that fits best, the latest if several do; one whose fit is 0 does not."""
         with self._lock:
-            return next((call for call in reversed(self._open.get(call_id, ())) if matches(call)), None)
+            fits = [(fit(call), call) for call in reversed(self._open.get(call_id, ()))]
+        best, call = max(fits, key=lambda found: found[0], default=(0, None))
+        return call if best else None
 
     def finish(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Keep a call and its answer; a call that is not open any more is ignored."""
@@ -144,7 +150,8 @@ class RecordedCalls:
             if not self._close(call) or call.is_superseded:
                 return
             row = _to_row(call, answer)
-            reason = self.keeper.keep(row, number=call.number) if call.group.is_sampled else NOT_SAMPLED
+            reason = call.left_out or (None if call.group.is_sampled else NOT_SAMPLED)
+            reason = reason or self.keeper.keep(row, number=call.number)
             if reason is not None:
                 self._skipped[reason] += 1
                 return
@@ -161,6 +168,12 @@ class RecordedCalls:
             failures.append(reason)
             if len(self._failed_by_query) > MOST_FAILED_QUERIES:
                 self._failed_by_query.popitem(last=False)
+
+    def drop_abandoned(self) -> None:
+        """Drop the calls whose streams are gone."""
+        if self._abandoned:
+            with self._lock:
+                self._drop_abandoned()
 
     def abandon(self, call: RecordedCall) -> None:
         """Drop a call whose stream nobody holds any more, at the next chance. Takes no lock."""

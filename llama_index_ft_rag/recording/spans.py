@@ -20,11 +20,13 @@ from llama_index_ft_rag.examples import CallKind
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import RecordedCall
 
-SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "stream_writer", "llm", "structured_llm", "other"]
+SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "stream_writer", "llm", "wrapper", "other"]
+"""`llm` is a model; a `wrapper` asks another LLM, whose call counts where that one announces it."""
 
 # By class name, so that nothing is imported for the sake of an isinstance check; a subclass comes before its bases.
 _ROLES: dict[str, SpanRole] = {
-    "StructuredLLM": "structured_llm",
+    "StructuredLLM": "wrapper",
+    "AnnouncedLLM": "wrapper",
     "BaseLLM": "llm",
     "BaseWorkflowAgent": "agent",
     "Workflow": "engine",
@@ -73,6 +75,8 @@ class Span:
     """Whether the span is the recorded call itself."""
     is_asked: bool = False
     """Whether this span is an LLM call that was announced."""
+    has_announced: bool = False
+    """Whether an LLM call was announced inside."""
     is_settled: bool = False
     """Whether it is decided if that call is recorded."""
     last_tree_call: RecordedCall | None = None
@@ -143,8 +147,11 @@ def _question_in(arguments: Mapping[str, Any]) -> str | None:
     named = {**arguments.get("kwargs", {}), **arguments}
     start = named.get("start_event")  # what an agent or a workflow is run with
     asked = next((named[name] for name in _QUESTION_ARGUMENTS if named.get(name) is not None), None)
-    if asked is None and isinstance(start, Mapping | BaseModel):
+    if asked is None and isinstance(start, BaseModel):
         asked = next((found for name in _QUESTION_ARGUMENTS if (found := getattr(start, name, None)) is not None), None)
+        said = getattr(start, "chat_history", None)
+        if asked is None and isinstance(said, list):
+            asked = next((m for m in reversed(said) if isinstance(m, ChatMessage) and m.role == "user"), None)
     if isinstance(asked, QueryBundle):
         return asked.query_str
     if isinstance(asked, ChatMessage):

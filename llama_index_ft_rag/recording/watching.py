@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
-from llama_index.llms.openai import OpenAI
+from llama_index.llms.openai import OpenAI, OpenAIResponses
 
 from llama_index_ft_rag.recording.call_kinds import kind_asked
 from llama_index_ft_rag.recording.messages import (
@@ -34,7 +34,7 @@ from llama_index_ft_rag.recording.messages import (
 )
 from llama_index_ft_rag.recording.places import nodes_of, outside_judge, place_of, question_of
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import CallAnswer, RecordedCall, RecordedCalls
+from llama_index_ft_rag.recording.recorded_calls import GOES_ON, CallAnswer, RecordedCall, RecordedCalls
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ _PARAMETERS = frozenset(
 )
 
 
-_OWN_SETTINGS = _PARAMETERS | {"instructions", "tools", "parallel_tool_calls"}
+_OWN_SETTINGS = _PARAMETERS | {"tools", "parallel_tool_calls"}
 
 
 class CallWatcher:
@@ -110,7 +110,7 @@ class CallWatcher:
         sent = _settings_sent(links[0], settings)
         parallel = sent.get("parallel_tool_calls")
         name = model.get("model_name") or model.get("model")
-        messages = _instructions(links[0], settings) + _snapshot(request)
+        messages = _instructions(links[0], sent) + _snapshot(request)
         place = place_of(links, is_meant=is_meant)
         call = RecordedCall(
             call_id=call_id,
@@ -123,6 +123,8 @@ class CallWatcher:
             parameters={name: plain(sent[name]) for name in sorted(_PARAMETERS & sent.keys())},
             model=name if isinstance(name, str) else None,
         )
+        if _goes_on(links[0], sent):
+            call.left_out = GOES_ON
         self.calls.start(call, replaces=replaces)
         call.kind = kind_asked(messages, place=place, step=call.step)
         around = outside_judge(links, group) if call.kind == "judge" else links
@@ -132,7 +134,7 @@ class CallWatcher:
 
     def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
         """Keep a finished call's answer. The id of a call that is not open is ignored."""
-        call = self.calls.find_open(call_id, matches=lambda call: _is_request_of(request, call))
+        call = self.calls.find_open(call_id, fit=lambda call: _fit(request, call))
         if call is None:
             return
         if not isinstance(response, ChatResponse | CompletionResponse):
@@ -161,7 +163,7 @@ class CallWatcher:
     def error(self, call: RecordedCall | str, error: BaseException) -> None:
         """Drop a call that raised, was cancelled, or whose stream was closed before its end."""
         if isinstance(call, str):
-            found = self.calls.find_open(call, matches=lambda _: True)
+            found = self.calls.find_open(call, fit=lambda _: 1)
             if found is None:
                 return
             call = found
@@ -188,34 +190,45 @@ def _snapshot(request: Request) -> list[WireMessage]:
     return prompt_to_wire(request) if isinstance(request, str) else to_wire(request)
 
 
-def _is_request_of(request: Request | None, call: RecordedCall) -> bool:
-    """Whether an end's request is that of a call: the same objects, for an app may have changed what they say."""
+def _fit(request: Request | None, call: RecordedCall) -> int:
+    """How well an end's request fits that of a call: by its objects, for an app may have changed what they say."""
     if request is None:
-        return True
+        return 1
     if isinstance(request, str) or isinstance(call.request, str):
-        return request == call.request
+        return 2 if request == call.request else 0
+    if len(request) < len(call.request) or not all(map(operator.is_, request, call.request)):
+        return 0
     # Others may have appended the answer to the app's list meanwhile.
-    return len(request) >= len(call.request) and all(map(operator.is_, request, call.request))
+    return 2 if len(request) == len(call.request) else 1
 
 
-def _instructions(span: Span, settings: Mapping[str, Any]) -> list[WireMessage]:
+def _instructions(span: Span, sent: Mapping[str, Any]) -> list[WireMessage]:
     """What an LLM of the Responses API sends beside its messages, and no event carries."""
     if "instructions" not in getattr(span.instance, "__dict__", {}):
         return []
-    instructions = _settings_sent(span, settings).get("instructions")
+    instructions = sent.get("instructions")
     return [{"role": "system", "content": instructions}] if isinstance(instructions, str) and instructions else []
+
+
+def _goes_on(span: Span, sent: Mapping[str, Any]) -> bool:
+    """Whether the Responses API is told to put what it has stored before the messages."""
+    if sent.get("previous_response_id"):
+        return True
+    own = getattr(span.instance, "__dict__", {})
+    return "track_previous_responses" in own and bool(getattr(span.instance, "_previous_response_id", None))
 
 
 def _settings_sent(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a call as they are sent: its own and those of its LLM, the ones that win last."""
-    fields = getattr(span.instance, "__dict__", {})
-    own = {name: fields[name] for name in _OWN_SETTINGS & fields.keys()}
-    extra = fields.get("additional_kwargs")
-    extra = extra if isinstance(extra, dict) else {}
+    llm = span.instance
     if "structured_predict" in span.method:  # of the Responses API: it leaves out what its LLM is set to
         merged = {**settings}
-    elif isinstance(span.instance, OpenAI):
-        merged = {**own, **settings, **({"max_tokens": own["max_tokens"]} if own.get("max_tokens") else {}), **extra}
+    elif isinstance(llm, OpenAI | OpenAIResponses):
+        # Which setting wins, and under which name it is sent, is decided in there, for each model its own way.
+        merged = llm._get_model_kwargs(**settings)  # noqa: SLF001
     else:
-        merged = {**own, **extra, **settings}
+        fields = getattr(llm, "__dict__", {})
+        own = {name: fields[name] for name in _OWN_SETTINGS & fields.keys()}
+        extra = fields.get("additional_kwargs")
+        merged = {**own, **(extra if isinstance(extra, dict) else {}), **settings}
     return {name: value for name, value in merged.items() if value is not None}
