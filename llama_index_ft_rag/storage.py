@@ -84,15 +84,16 @@ def read_rows(path: Path, *, start: int = 0, lost: str = "its work is done again
 
     Args:
         path: The journal.
-        start: Byte at which to begin, the first of a line.
+        start: Byte before which rows are passed over.
         lost: What a torn line means, for the log.
     """
     if not path.exists():
         return
     with path.open("rb") as stream:
-        stream.seek(start)
+        end = 0
         for number, line in enumerate(stream, start=1):
-            if not line.strip():
+            end += len(line)
+            if end <= start or not line.strip():
                 continue
             try:
                 row = json.loads(line.decode("utf-8", errors="replace"))

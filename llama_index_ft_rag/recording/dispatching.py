@@ -36,6 +36,7 @@ from llama_index_ft_rag.recording.doctor import AttachDoctor
 from llama_index_ft_rag.recording.ears import listen
 from llama_index_ft_rag.recording.places import kind_told_by_template, tree_around
 from llama_index_ft_rag.recording.query_groups import QueryGroup
+from llama_index_ft_rag.recording.recorded_calls import NO_RESPONSE
 from llama_index_ft_rag.recording.spans import RunningSpans, Span
 from llama_index_ft_rag.recording.streams import Streams
 from llama_index_ft_rag.recording.watching import CallWatcher, Request
@@ -206,7 +207,9 @@ class DispatcherFront:
         on_gone = partial(calls.abandon, call) if call is not None and call.is_open else None
         has_stream = self._streams.add(result, span, on_gone=on_gone)
         if call is not None and not has_stream:
-            calls.fail(call, "no response")
+            calls.fail(call, NO_RESPONSE)
+        elif call is not None:
+            call.has_ended_silently = partial(self._streams.has_ended, span)
 
     def _on_missed(self, links: Sequence[Span]) -> None:
         """A call was made that nobody asked to record."""

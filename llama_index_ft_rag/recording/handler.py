@@ -24,7 +24,7 @@ from llama_index.core.llms import LLM
 from llama_index.core.llms.structured_llm import StructuredLLM
 
 from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError
-from llama_index_ft_rag.examples import CallKind, TrainingExample, write_examples
+from llama_index_ft_rag.examples import CallKind, TrainingExample, provenance_path, write_examples
 from llama_index_ft_rag.recording.dispatching import DispatcherFront
 from llama_index_ft_rag.recording.doctor import AttachDoctor
 from llama_index_ft_rag.recording.journal import Journal
@@ -86,7 +86,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         self, path: str | Path | None = None, *, sampling_rate: float = 1.0, max_bytes: int | None = None
     ) -> None:
         super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
-        if not 0 <= sampling_rate <= 1:
+        if not isinstance(sampling_rate, int | float) or not 0 <= sampling_rate <= 1:
             raise ConfigurationError(f"sampling_rate={sampling_rate}: pass a number from 0 to 1")
         if max_bytes is not None and max_bytes <= 0:
             raise ConfigurationError(f"max_bytes={max_bytes}: pass a positive number of bytes, or None for no limit")
@@ -203,8 +203,11 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             EmptyRecordingError: If there is nothing to save; says why, and no file is touched.
             ConfigurationError: If `path` is the recording itself.
         """
-        if self._journal is not None and Path(path).resolve() == self._journal.path.resolve():
-            raise ConfigurationError(f"{path}: is the recording itself; save the training file under another name")
+        written = (Path(path).resolve(), provenance_path(Path(path)).resolve())
+        if self._journal is not None and self._journal.path.resolve() in written:
+            raise ConfigurationError(
+                f"{path}: would overwrite the recording; save the training file under another name"
+            )
         recorded = [example for _, example in self._recorded()]
         wanted = [example for example in recorded if kinds is not None or example.kind not in NEVER_SAVED]
         examples = chosen(wanted, kinds=kinds, where=where)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import stat
+import time
 import weakref
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -23,13 +25,17 @@ except ImportError:  # Windows: processes that share a file rely on appending wh
 import pydantic_core
 
 from llama_index_ft_rag.concurrency import ForkSafeLock
-from llama_index_ft_rag.errors import ConfigurationError, ExamplesError, RunFolderError
+from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
 from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
 from llama_index_ft_rag.recording.recorded_calls import Row
-from llama_index_ft_rag.storage import dump_row, make_private_folder, read_rows
+from llama_index_ft_rag.storage import dump_row, read_rows
 
 logger = logging.getLogger(__name__)
+
+_BEGINNING = b'{"call_id"'
+_LOCK_TRIES = 50
+_LOCK_PAUSE_S = 0.001
 
 NOT_WRITTEN = "not written to the file"
 
@@ -43,22 +49,22 @@ class Journal:
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self.path = path.absolute()  # the app may change its folder
+        self._name = os.fspath(self.path)
         self._max_bytes = max_bytes
         self._lock = ForkSafeLock()
         self._file: int | None = None
         self._close: Callable[[], Any] = _nothing
         self._opened_by = 0
         self._identity = (0, 0)
-        self._name = os.fspath(self.path)
         self._our_end = -1
+        self._is_patient = True
         self._is_stopped = False
         self._is_full = False
-        self._starts_at = 0
+        self._cleared = ((0, 0), 0)
         try:
-            make_private_folder(path.parent)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._open()
-            _refuse_other_files(path)
-        except (OSError, RunFolderError) as exc:
+        except OSError as exc:
             self._stop(exc)
 
     def keep(self, row: Row, *, number: int) -> str | None:  # noqa: ARG002 - a row says itself when it started
@@ -71,15 +77,23 @@ class Journal:
 
     def rows(self, query_id: str | None = None) -> list[Row]:
         """The calls in the file, those of other processes too, in the order they started."""
-        rows = _in_order(self.path, start=self._starts_at)
+        try:
+            found = self.path.stat()
+            cleared_file, cleared_bytes = self._cleared
+            is_same = cleared_file == (found.st_dev, found.st_ino) and cleared_bytes <= found.st_size
+            rows = _in_order(self.path, start=cleared_bytes if is_same else 0)
+        except OSError as exc:
+            logger.warning("%s: nothing of it can be shown: %s", self.path, exc)
+            return []
         return [row for row in rows if query_id is None or row.get("query_id") == query_id]
 
     def clear(self) -> None:
         """Show nothing of what is in the file now; it stays there."""
         try:
-            self._starts_at = self.path.stat().st_size
+            found = self.path.stat()
+            self._cleared = ((found.st_dev, found.st_ino), found.st_size)
         except OSError:
-            self._starts_at = 0
+            self._cleared = ((0, 0), 0)
 
     def _append(self, row: Row) -> str | None:
         if self._is_stopped:
@@ -94,8 +108,7 @@ class Journal:
 
     def _write(self, data: bytes) -> str | None:
         file = self._current_file()
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        is_alone = self._lock_others_out(file)
         try:
             size = os.lseek(file, 0, os.SEEK_END)
             if self._max_bytes is not None and size + len(data) > self._max_bytes:
@@ -104,13 +117,36 @@ class Journal:
             if size != self._our_end and size and not _ends_a_line(file, size):
                 data = b"\n" + data  # seals off the line that a killed process tore
             if os.write(file, data) != len(data):
-                os.ftruncate(file, size)
+                if is_alone:
+                    os.ftruncate(file, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             self._our_end = size + len(data)
         finally:
-            if fcntl is not None:
+            if is_alone and fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_UN)
         return None
+
+    def _lock_others_out(self, file: int) -> bool:
+        """Whether no other process writes now. One that keeps the file locked does not hold up the app: see below.
+
+        What is appended stays whole without a lock; it only guards the repair of a torn line.
+        """
+        if fcntl is None:
+            return False
+        tries = _LOCK_TRIES if self._is_patient else 1
+        for left in reversed(range(tries)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if left:
+                    time.sleep(_LOCK_PAUSE_S)
+            except OSError:  # a file system without locks
+                return False
+            else:
+                self._is_patient = True
+                return True
+        self._is_patient = False
+        return False
 
     def _current_file(self) -> int:
         """The file that has our name now: log rotation may have moved ours, and a fork must not share our lock."""
@@ -125,10 +161,13 @@ class Journal:
     def _open(self) -> int:
         self._close()
         self._our_end = -1
-        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
-        opened = os.fstat(file)
+        file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         self._close = weakref.finalize(self, os.close, file)
         self._close.atexit = False
+        opened = os.fstat(file)
+        if not stat.S_ISREG(opened.st_mode):
+            raise OSError(errno.EINVAL, "not a file that can be appended to")
+        _refuse_other_files(self.path, os.read(file, len(_BEGINNING)))
         self._file, self._opened_by, self._identity = file, os.getpid(), (opened.st_dev, opened.st_ino)
         return file
 
@@ -202,9 +241,8 @@ def _ends_a_line(file: int, size: int) -> bool:
     return os.read(file, 1) == b"\n"
 
 
-def _refuse_other_files(path: Path) -> None:
-    first = next(read_rows(path, lost="the call it held is lost"), None)
-    if first is not None and "call_id" not in first:
+def _refuse_other_files(path: Path, beginning: bytes) -> None:
+    if not _BEGINNING.startswith(beginning):
         raise ConfigurationError(
             f"{path}: holds something else than a recording, such as a training file; give the recorder a path of its "
             "own and write the training file with save_finetuning_events"

@@ -68,9 +68,16 @@ def to_examples(rows: Iterable[Row]) -> Iterator[tuple[str, TrainingExample]]:
     for row in rows:
         fields = {name: row[name] for name in TrainingExample.model_fields if name in row}
         try:
-            yield str(row.get("call_id")), TrainingExample.model_validate(fields)
+            example = TrainingExample.model_validate(fields)
         except ValidationError as exc:
             logger.warning("a recorded call is no example and was left out: %s", exc.errors()[0]["msg"])
+            continue
+        if all(isinstance(message.get("role"), str) for message in example.messages) and len(example.messages) > 1:
+            yield str(row.get("call_id")), example
+        else:
+            logger.warning(
+                "a recorded call is no example and was left out: its messages are not a question and an answer"
+            )
 
 
 def chosen(

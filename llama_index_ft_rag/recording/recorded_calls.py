@@ -21,6 +21,7 @@ from llama_index_ft_rag.recording.messages import WireMessage
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 
 NOT_FINISHED = "not finished"
+NO_RESPONSE = "no response"
 NOT_READ = "stream not read to its end"
 NOT_SAMPLED = "not sampled"
 GOES_ON = "goes on from a stored response"
@@ -97,6 +98,8 @@ class RecordedCall:
     is_open: bool = True
     is_superseded: bool = False
     """Whether another LLM was asked on its behalf, whose call is the one that counts."""
+    has_ended_silently: Callable[[], bool] | None = None
+    """Of a stream: whether it was read to its end, although nothing said so."""
     left_out: str | None = None
     """Why it is not kept even when it finishes."""
     kind: CallKind | None = None
@@ -201,6 +204,7 @@ class RecordedCalls:
         """Why calls of a query failed, in the order in which they did."""
         with self._lock:
             self._drop_abandoned()
+            self._drop_ended()
             return list(self._failed_by_query.get(query_id, ()))
 
     def rows(self, query_id: str | None = None) -> list[Row]:
@@ -212,6 +216,7 @@ class RecordedCalls:
         """Count what was kept and what was not."""
         with self._lock:
             self._drop_abandoned()
+            self._drop_ended()
             failed = Counter(self._failed)
             failed[NOT_FINISHED] += sum(not call.is_superseded for calls in self._open.values() for call in calls)
             kinds = +self._kinds
@@ -249,6 +254,12 @@ class RecordedCalls:
     def _drop_abandoned(self) -> None:
         while self._abandoned:
             self.fail(self._abandoned.popleft(), NOT_READ)
+
+    def _drop_ended(self) -> None:
+        calls = [call for calls in self._open.values() for call in calls]
+        for call in calls:
+            if call.has_ended_silently is not None and call.has_ended_silently():
+                self.fail(call, NO_RESPONSE)
 
 
 def _to_row(call: RecordedCall, answer: CallAnswer) -> Row:

@@ -44,6 +44,12 @@ class Streams:
             weakref.finalize(stream, on_gone).atexit = False
         return True
 
+    def has_ended(self, span: Span) -> bool:
+        """Whether the stream that a span returned was read to its end; `False` where nobody holds it any more."""
+        with self._lock:
+            streams = [stream for stream, origin in self._origins.items() if origin is span]
+        return bool(streams) and all(_frame_of(stream) is None for stream in streams)
+
     def read_here(self) -> list[Span]:
         """The spans whose streams are being read by the code that runs now, innermost first."""
         if not self._origins:

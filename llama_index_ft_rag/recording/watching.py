@@ -34,7 +34,7 @@ from llama_index_ft_rag.recording.messages import (
 )
 from llama_index_ft_rag.recording.places import nodes_of, outside_judge, place_of, question_of
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import GOES_ON, CallAnswer, RecordedCall, RecordedCalls
+from llama_index_ft_rag.recording.recorded_calls import GOES_ON, NO_RESPONSE, CallAnswer, RecordedCall, RecordedCalls
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class CallWatcher:
         if call is None:
             return
         if not isinstance(response, ChatResponse | CompletionResponse):
-            self.calls.fail(call, "no response")
+            self.calls.fail(call, NO_RESPONSE)
             return
         if broke_off(response):
             self.calls.fail(call, BROKE_OFF)
