@@ -56,3 +56,26 @@ def test_the_offline_backend_is_measured_beside_its_peers():
     }
     assert all(rows[f"memory added by the upload of 40 MB, {door}"]["met"] for door in ("loopback", "in process"))
     assert process.stderr == ""
+
+
+def test_the_recorder_is_measured_against_the_floor_in_the_same_run():
+    """Every way of recording has its time beside the floor's; what it keeps in a file does not grow in memory."""
+    sizes = ("--rounds=3", "--calls=4", "--memory-calls=400", "--no-peer")
+    command = [sys.executable, str(BENCHMARKS / "recorder.py"), "--json", *sizes]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    rows = [row for row in json.loads(process.stdout)["rows"] if row["name"] != "  its spread"]
+
+    assert all(set(row) == FIELDS and row["value"] is not None for row in rows)
+    assert [(row["name"], row["unit"], row["aim"], row["peer_value"] is not None) for row in rows] == [
+        ("a call without a handler", "us", "-", False),
+        ("the floor in a loop of its own", "us", "-", False),
+        ("added per call: file, attach()", "us", "ratio <= 2", True),
+        ("added per call: file, callbacks", "us", "ratio <= 2", True),
+        ("added per call: memory, attach()", "us", "ratio <= 1", False),
+        ("added per call: memory, callbacks", "us", "ratio <= 1", False),
+        ("added per call: handler made, not used", "us", "-", False),
+        ("memory added by 400 calls: file, attach()", "MB", "< 20", False),
+        ("memory added by 400 calls: file, callbacks", "MB", "< 20", False),
+    ]
+    assert [row["met"] for row in rows[-2:]] == [True, True]
+    assert process.stderr == "skipped: llama-index-finetuning 0.4.2: not asked for\n"
