@@ -13,7 +13,7 @@ import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -126,27 +126,22 @@ async def map_bounded(
         raise
 
 
-class ForkSafeLock:
-    """A reentrant lock that is open again in a forked child, whoever held it when the process forked."""
+_lock_owners: weakref.WeakSet[LockOwner] = weakref.WeakSet()
 
-    _all: ClassVar[weakref.WeakSet[ForkSafeLock]] = weakref.WeakSet()
+
+class LockOwner:
+    """Has a reentrant lock, `lock`, that is open again in a forked child, whoever held it when the process forked."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._all.add(self)
+        self.lock = threading.RLock()
+        _lock_owners.add(self)
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
 
-    def __exit__(self, *exc_info: object) -> None:
-        self._lock.release()
-
-    @classmethod
-    def open_all(cls) -> None:
-        """Replace every lock; for the child of a fork, in which no other thread is left to release them."""
-        for lock in cls._all:
-            lock._lock = threading.RLock()  # noqa: SLF001 - its own class
+def _open_locks() -> None:
+    # In the child of a fork no other thread is left to release them.
+    for owner in _lock_owners:
+        owner.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=ForkSafeLock.open_all)
+    os.register_at_fork(after_in_child=_open_locks)

@@ -18,6 +18,7 @@ from llama_index_ft_rag.examples import CallKind
 _HEAD = 320
 _TAIL = 600
 _BEGINNINGS: dict[str, CallKind] = {
+    "context information is below": "answer",
     "the original query is as follows": "refine",
     "given the following conversation between": "condense",
     "given a conversation (between": "condense",
@@ -32,7 +33,6 @@ _BEGINNINGS: dict[str, CallKind] = {
     "please act as an impartial judge": "judge",
     "here is the original query:": "judge",
     "we want to understand if the following": "judge",
-    "context information is below": "answer",
 }
 _IN_HEAD: dict[str, CallKind] = {
     "strictly operates in two modes when refining": "refine",
@@ -84,8 +84,10 @@ def classify(messages: Sequence[Mapping[str, Any]], *, place: CallPlace = UNKNOW
 
 def kind_asked(asked: Sequence[Mapping[str, Any]], *, place: CallPlace, step: int) -> CallKind | None:
     """What a call is for, as far as that is known before it is answered."""
+    if place.kind not in (None, "refine"):
+        return place.kind
     told = _kind_told_by_prompt(asked, step)
-    if told == "judge":  # an evaluator asks through an engine and templates of its own
+    if told == "judge":  # an evaluator asks through an engine and a refine template of its own
         return told
     return place.kind or told or ("answer" if place.is_in_synthesizer else None)
 
@@ -100,32 +102,38 @@ def kind_answered(answer: Mapping[str, Any], *, place: CallPlace) -> CallKind:
 
 
 def _kind_told_by_prompt(asked: Sequence[Mapping[str, Any]], step: int) -> CallKind | None:
-    user = next((message for message in reversed(asked) if message.get("role") == "user"), None)
+    user = next((message for message in reversed(asked) if message["role"] == "user"), None)
     if user is None:
         return "other"
-    texts = [_text(user)] + [_text(message) for message in asked if message.get("role") == "system"]
-    for text in texts:
-        kind = _kind_told_by_end(text) or _kind_told_by_beginning(text)
-        if kind is not None:
-            return kind
+    text = _text(user)
+    kind = _kind_told_by(text)
+    if kind is not None:
+        return kind
+    for message in asked:
+        if message["role"] == "system":
+            kind = _kind_told_by(_text(message))
+            if kind is not None:
+                return kind
     if step > 0 and len(asked) == 1:
-        lowered = texts[0].lower()
+        lowered = text.lower()
         if any(words in lowered for words in _EARLIER_ANSWERS):
             return "refine"
     return None
 
 
-def _kind_told_by_end(text: str) -> CallKind | None:
+def _kind_told_by(text: str) -> CallKind | None:
     tail = text[-_TAIL:].rstrip().lower()
     if tail.endswith(_ALL_ENDINGS):
-        return next(kind for ending, kind in _ENDINGS.items() if tail.endswith(ending))
-    return "question_generation" if _GENERATES_QUESTIONS in tail else None
-
-
-def _kind_told_by_beginning(text: str) -> CallKind | None:
+        for ending, kind in _ENDINGS.items():
+            if tail.endswith(ending):
+                return kind
+    if _GENERATES_QUESTIONS in tail:
+        return "question_generation"
     head = text[: 2 * _HEAD].lstrip()[:_HEAD].lower()
     if head.startswith(_ALL_BEGINNINGS):
-        return next(kind for beginning, kind in _BEGINNINGS.items() if head.startswith(beginning))
+        for beginning, kind in _BEGINNINGS.items():
+            if head.startswith(beginning):
+                return kind
     for words, kind in _IN_HEAD.items():
         if words in head:
             return kind
@@ -134,6 +142,8 @@ def _kind_told_by_beginning(text: str) -> CallKind | None:
 
 def _text(message: Mapping[str, Any]) -> str:
     content = message.get("content")
+    if isinstance(content, str):
+        return content
     if isinstance(content, list):
         content = " ".join(str(part.get("text", "")) for part in content)
     return str(content or "")

@@ -31,12 +31,13 @@ from llama_index.core.instrumentation.events.retrieval import RetrievalEndEvent
 from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.llms import LLM
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
+from llama_index_ft_rag.recording.call_kinds import UNKNOWN_PLACE
 from llama_index_ft_rag.recording.doctor import AttachDoctor
 from llama_index_ft_rag.recording.ears import listen
 from llama_index_ft_rag.recording.places import kind_told_by_template, tree_around
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import NO_RESPONSE
+from llama_index_ft_rag.recording.recorded_calls import NO_RESPONSE, RecordedCall
 from llama_index_ft_rag.recording.spans import RunningSpans, Span
 from llama_index_ft_rag.recording.streams import Streams
 from llama_index_ft_rag.recording.watching import CallWatcher, Request
@@ -55,7 +56,7 @@ _ASKING = frozenset(
 """Methods in which an LLM sends its request."""
 
 
-class DispatcherFront:
+class DispatcherFront(LockOwner):
     """Listens on the root dispatcher as long as it exists."""
 
     def __init__(self, watcher: CallWatcher, doctor: AttachDoctor, *, sampling_rate: float = 1.0) -> None:
@@ -64,7 +65,7 @@ class DispatcherFront:
         self._sampling_rate = sampling_rate
         self._spans = RunningSpans()
         self._streams = Streams()
-        self._lock = ForkSafeLock()
+        super().__init__()
         self._missed = 0
         self._own: weakref.WeakValueDictionary[int, LLM] = weakref.WeakValueDictionary()
         listen(self)
@@ -215,10 +216,10 @@ class DispatcherFront:
         """A call was made that nobody asked to record."""
         self._missed += 1
         self._doctor.call_missed(links[0].instance)
-        group = self._group_of(links)
-        group.unseen += 1
         engines = [link for link in links if link.is_engine]
         if engines:
+            group = self._group_of(links)
+            group.unseen += 1
             engines[-1].last_missed_llm = links[0].instance
             if self._spans.find(engines[-1].span_id) is None:  # the query is over, and this is its stream
                 self._doctor.query_ended(group, links[0].instance, has_stream=False)
@@ -251,16 +252,22 @@ class DispatcherFront:
         # A wrapper is no model: what it asks another one is the call.
         replaced = [link.call for link in around if link.call is not None]
         group = self._group_of(links)
-        span.call = self._watcher.start(
-            call_id,
-            request,
-            settings=settings,
-            model=model,
-            links=links,
-            group=group,
-            is_meant=is_meant,
-            replaces=replaced,
-        )
+        try:
+            span.call = self._watcher.start(
+                call_id,
+                request,
+                settings=settings,
+                model=model,
+                links=links,
+                group=group,
+                is_meant=is_meant,
+                replaces=replaced,
+            )
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self._watcher.complain(exc)
+            # Open for good: what is asked inside is a part of the call that cannot be recorded.
+            span.call = RecordedCall(call_id=call_id, messages=[], request=(), group=group, place=UNKNOWN_PLACE)
+            return
         span.owns_call = True
         self._doctor.call_recorded(span)
         tree = tree_around(links)
@@ -286,7 +293,7 @@ class DispatcherFront:
         if here is not None:
             return here
         top = links[-1]
-        with self._lock:
+        with self.lock:
             if top.group is None:
                 top.group = QueryGroup(query_id=top.span_id or uuid4().hex, is_sampled=self._draws())
             return top.group

@@ -19,7 +19,7 @@ from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.response_synthesizers import Refine
 from llama_index.llms.openai import OpenAI
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.spans import Span
 
@@ -45,7 +45,7 @@ class _Packing:
     llm: type
 
 
-class AttachDoctor:
+class AttachDoctor(LockOwner):
     """Watches over one handler."""
 
     def __init__(self, handler: BaseCallbackHandler) -> None:
@@ -54,7 +54,7 @@ class AttachDoctor:
         """Whether it was ever used in another way than callbacks: what it does not record then is not meant."""
         self.has_other_events = False
         """Whether events other than LLM calls reached the handler through a callback manager."""
-        self._lock = ForkSafeLock()
+        super().__init__()
         self._heard: dict[int, _Heard] = {}
         self._streamed: deque[QueryGroup] = deque(maxlen=_MOST_REMEMBERED)
         self._asked_in_scope: weakref.WeakSet[QueryGroup] = weakref.WeakSet()
@@ -201,7 +201,7 @@ class AttachDoctor:
         )
 
     def _warn(self, cause: str, sentence: str, *, about: str) -> None:
-        with self._lock:
+        with self.lock:
             self._causes[cause] = sentence
             if cause in self._warned:
                 return

@@ -17,9 +17,9 @@ from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index_instrumentation import get_dispatcher
 from pydantic import BaseModel, Field
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
 
-_lock = ForkSafeLock()
+_ears = LockOwner()
 
 
 class Listener(Protocol):
@@ -43,7 +43,7 @@ def listen(listener: Listener) -> None:
     events, spans = _EventEar(reference), _SpanEar(reference)
     weakref.finalize(listener, _take_off, events, spans).atexit = False
     root = get_dispatcher()
-    with _lock:
+    with _ears.lock:
         # New lists: events may be on their way through the old ones.
         root.event_handlers = [*root.event_handlers, events]
         root.span_handlers = [*root.span_handlers, spans]
@@ -51,7 +51,7 @@ def listen(listener: Listener) -> None:
 
 def _take_off(events: _EventEar, spans: _SpanEar) -> None:
     root = get_dispatcher()
-    with _lock:
+    with _ears.lock:
         # Compared by identity: pydantic's equality would take two recorders for one.
         root.event_handlers = [handler for handler in root.event_handlers if handler is not events]
         root.span_handlers = [handler for handler in root.span_handlers if handler is not spans]

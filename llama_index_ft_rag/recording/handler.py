@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -203,8 +204,8 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             EmptyRecordingError: If there is nothing to save; says why, and no file is touched.
             ConfigurationError: If `path` is the recording itself.
         """
-        written = (Path(path).resolve(), provenance_path(Path(path)).resolve())
-        if self._journal is not None and self._journal.path.resolve() in written:
+        written = [os.path.realpath(file) for file in (path, provenance_path(Path(path)))]
+        if self._journal is not None and os.path.realpath(self._journal.path) in written:
             raise ConfigurationError(
                 f"{path}: would overwrite the recording; save the training file under another name"
             )

@@ -24,7 +24,7 @@ except ImportError:  # Windows: processes that share a file rely on appending wh
 
 import pydantic_core
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
 from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
@@ -40,7 +40,7 @@ _LOCK_PAUSE_S = 0.001
 NOT_WRITTEN = "not written to the file"
 
 
-class Journal:
+class Journal(LockOwner):
     """Keeps finished calls in a file, and none of them in memory.
 
     Raises:
@@ -49,14 +49,14 @@ class Journal:
 
     def __init__(self, path: Path, *, max_bytes: int | None = None) -> None:
         self.path = path.absolute()  # the app may change its folder
-        self._name = os.fspath(self.path)
         self._max_bytes = max_bytes
-        self._lock = ForkSafeLock()
+        super().__init__()
         self._file: int | None = None
         self._close: Callable[[], Any] = _nothing
         self._opened_by = 0
-        self._identity = (0, 0)
         self._our_end = -1
+        self._name = os.fspath(self.path)
+        self._inode = -1
         self._is_patient = True
         self._is_stopped = False
         self._is_full = False
@@ -100,7 +100,7 @@ class Journal:
             return NOT_WRITTEN
         try:
             data = _line(row)
-            with self._lock:
+            with self.lock:
                 return self._write(data)
         except OSError as exc:
             self._stop(exc)
@@ -116,11 +116,12 @@ class Journal:
                 return NO_ROOM
             if size != self._our_end and size and not _ends_a_line(file, size):
                 data = b"\n" + data  # seals off the line that a killed process tore
-            if os.write(file, data) != len(data):
+            written = os.write(file, data)
+            if written != len(data):
                 if is_alone:
                     os.ftruncate(file, size)
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            self._our_end = size + len(data)
+            self._our_end = size + written
         finally:
             if is_alone and fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_UN)
@@ -129,7 +130,7 @@ class Journal:
     def _lock_others_out(self, file: int) -> bool:
         """Whether no other process writes now. One that keeps the file locked does not hold up the app: see below.
 
-        What is appended stays whole without a lock; it only guards the repair of a torn line.
+        What is appended stays whole without a lock; it only guards the sealing of a torn line.
         """
         if fcntl is None:
             return False
@@ -149,26 +150,26 @@ class Journal:
         return False
 
     def _current_file(self) -> int:
-        """The file that has our name now: log rotation may have moved ours, and a fork must not share our lock."""
-        if self._file is None or self._opened_by != os.getpid():
+        """The file that has our name now: ours may have been deleted, or moved by log rotation."""
+        if self._file is None or self._opened_by != os.getpid():  # a fork must not share our lock
             return self._open()
         try:
             found = os.stat(self._name)  # noqa: PTH116 - on every call, and a Path takes longer
         except FileNotFoundError:
             return self._open()
-        return self._file if self._identity == (found.st_dev, found.st_ino) else self._open()
+        return self._file if found.st_ino == self._inode else self._open()
 
     def _open(self) -> int:
         self._close()
         self._our_end = -1
-        file = os.open(self._name, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
+        file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
         self._close = weakref.finalize(self, os.close, file)
         self._close.atexit = False
         opened = os.fstat(file)
         if not stat.S_ISREG(opened.st_mode):
             raise OSError(errno.EINVAL, "not a file that can be appended to")
         _refuse_other_files(self.path, os.read(file, len(_BEGINNING)))
-        self._file, self._opened_by, self._identity = file, os.getpid(), (opened.st_dev, opened.st_ino)
+        self._file, self._opened_by, self._inode = file, os.getpid(), opened.st_ino
         return file
 
     def _stop(self, error: Exception) -> None:

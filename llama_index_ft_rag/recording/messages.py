@@ -35,7 +35,7 @@ EMPTY_ANSWER = "empty answer"
 REPLAYED_LATENCY = "replayed_latency_s"
 """Key in `additional_kwargs` under which a replayed answer says how long it took the first time."""
 
-_UNKNOWN_USAGE = Usage()
+UNKNOWN_USAGE = Usage()
 _WIRE_KEYS = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call", "audio")
 _FOREIGN_ROLES = {MessageRole.CHATBOT.value: "assistant", MessageRole.MODEL.value: "assistant"}
 
@@ -90,9 +90,9 @@ def tools_to_wire(tools: Sequence[Any] | None) -> list[dict[str, Any]] | None:
 
 def usage_of(response: ChatResponse | CompletionResponse) -> Usage:
     """The tokens that a response says it cost; unknown for most streams."""
-    reported = _get(response.raw, "usage") or response.additional_kwargs
+    reported = (response.raw is not None and _get(response.raw, "usage")) or response.additional_kwargs
     if not reported:
-        return _UNKNOWN_USAGE
+        return UNKNOWN_USAGE
     return Usage(
         prompt_tokens=_count(reported, "prompt_tokens", "input_tokens"),
         completion_tokens=_count(reported, "completion_tokens", "output_tokens"),
@@ -101,6 +101,8 @@ def usage_of(response: ChatResponse | CompletionResponse) -> Usage:
 
 def finish_reason_of(response: ChatResponse | CompletionResponse) -> str | None:
     """Why the model stopped (`stop`, `length`, ...), where the response says it."""
+    if response.raw is None:
+        return None
     choices = _get(response.raw, "choices")
     reason = _get(choices[0], "finish_reason") if isinstance(choices, list) and choices else None
     return reason if isinstance(reason, str) else None
@@ -108,6 +110,8 @@ def finish_reason_of(response: ChatResponse | CompletionResponse) -> str | None:
 
 def broke_off(response: ChatResponse | CompletionResponse) -> bool:
     """Whether this is the last chunk of a stream that ended without saying why the model stopped."""
+    if response.raw is None:
+        return False
     choices = _get(response.raw, "choices")
     last = choices[0] if isinstance(choices, list) and choices else None
     return _get(last, "delta") is not None and _get(last, "finish_reason") is None

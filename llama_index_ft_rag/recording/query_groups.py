@@ -6,7 +6,6 @@ of LlamaIndex.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -27,11 +26,8 @@ class QueryGroup:
     """Calls that reached the recorder."""
     unseen: int = 0
     """Calls that were made and did not."""
-    _steps: itertools.count[int] = field(default_factory=itertools.count)
-
-    def next_step(self) -> int:
-        """Number of the call that starts now: 0, 1, 2, ..."""
-        return next(self._steps)
+    steps: int = 0
+    """How many calls have started."""
 
     def add_nodes(self, nodes: Mapping[str, float | None]) -> None:
         """Remember nodes that were retrieved for the query."""

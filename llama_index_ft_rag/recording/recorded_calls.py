@@ -12,9 +12,9 @@ import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.examples import CallKind, Usage
 from llama_index_ft_rag.recording.call_kinds import CallPlace, kind_answered
 from llama_index_ft_rag.recording.messages import WireMessage
@@ -66,18 +66,17 @@ class RecordingSummary:
     """Calls that finished and were left out, by reason: not sampled, no room, file not writable."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallAnswer:
+class CallAnswer(NamedTuple):
     """What came back for a call."""
 
     message: WireMessage
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = Usage()
     finish_reason: str | None = None
     latency_s: float | None = None
     """Where known better than by the clock: an answer replayed from a ledger took longer the first time."""
 
 
-@dataclass(eq=False, kw_only=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class RecordedCall:
     """One LLM call whose request was seen: a snapshot, taken at its start."""
 
@@ -108,12 +107,12 @@ class RecordedCall:
     started_at: float = field(default_factory=time.time)
 
 
-class RecordedCalls:
+class RecordedCalls(LockOwner):
     """The calls of one recorder."""
 
     def __init__(self, keeper: Keeper) -> None:
         self.keeper = keeper
-        self._lock = ForkSafeLock()
+        super().__init__()
         self._numbers = itertools.count()
         self._cleared_before = 0
         self._open: dict[str, list[RecordedCall]] = {}
@@ -127,13 +126,14 @@ class RecordedCalls:
 
     def start(self, call: RecordedCall, *, replaces: Sequence[RecordedCall] = ()) -> None:
         """Take a call whose request is about to be sent, in the place of calls that only asked for it."""
-        with self._lock:
+        with self.lock:
             self._drop_abandoned()
             if self._count_open >= MOST_OPEN:
                 self.fail(next(iter(self._open.values()))[0], NOT_FINISHED)
             call.number = next(self._numbers)
             steps = [replaced.step for replaced in replaces if not replaced.is_superseded]
-            call.step = steps[0] if steps else call.group.next_step()
+            call.step = steps[0] if steps else call.group.steps
+            call.group.steps += not steps
             for replaced in replaces:
                 replaced.is_superseded = True
             call.group.seen += 1
@@ -142,14 +142,19 @@ class RecordedCalls:
 
     def find_open(self, call_id: str, *, fit: Callable[[RecordedCall], int]) -> RecordedCall | None:
         """The open call with this id that fits best, the latest if several do; one whose fit is 0 does not."""
-        with self._lock:
-            fits = [(fit(call), call) for call in reversed(self._open.get(call_id, ()))]
+        with self.lock:
+            calls = self._open.get(call_id)
+            if calls is None:
+                return None
+            fits = [(fit(call), call) for call in reversed(calls)]
+        if len(fits) == 1:
+            return fits[0][1] if fits[0][0] else None
         best, call = max(fits, key=lambda found: found[0], default=(0, None))
         return call if best else None
 
     def finish(self, call: RecordedCall, answer: CallAnswer) -> None:
         """Keep a call and its answer; a call that is not open any more is ignored."""
-        with self._lock:
+        with self.lock:
             if not self._close(call) or call.is_superseded:
                 return
             row = _to_row(call, answer)
@@ -163,7 +168,7 @@ class RecordedCalls:
 
     def fail(self, call: RecordedCall, reason: str) -> None:
         """Drop a call for a reason; a call that is not open any more is ignored."""
-        with self._lock:
+        with self.lock:
             if not self._close(call) or call.is_superseded:
                 return
             self._failed[reason] += 1
@@ -175,16 +180,17 @@ class RecordedCalls:
     def drop_abandoned(self) -> None:
         """Drop the calls whose streams are gone."""
         if self._abandoned:
-            with self._lock:
+            with self.lock:
                 self._drop_abandoned()
 
     def abandon(self, call: RecordedCall) -> None:
         """Drop a call whose stream nobody holds any more, at the next chance. Takes no lock."""
-        self._abandoned.append(call)
+        if call.is_open:
+            self._abandoned.append(call)
 
     def rename(self, call: RecordedCall, kind: CallKind) -> None:
         """Say what a call was for, once that is known; it may have finished already."""
-        with self._lock:
+        with self.lock:
             if call.number < self._cleared_before:
                 return
             if call.is_open:
@@ -197,24 +203,24 @@ class RecordedCalls:
 
     def count(self, reason: str) -> None:
         """Count something that was not recorded at all."""
-        with self._lock:
+        with self.lock:
             self._failed[reason] += 1
 
     def failures_of(self, query_id: str) -> list[str]:
         """Why calls of a query failed, in the order in which they did."""
-        with self._lock:
+        with self.lock:
             self._drop_abandoned()
             self._drop_ended()
             return list(self._failed_by_query.get(query_id, ()))
 
     def rows(self, query_id: str | None = None) -> list[Row]:
         """The finished calls, of all queries or of one, in the order they started."""
-        with self._lock:
+        with self.lock:
             return self.keeper.rows(query_id)
 
     def summary(self) -> RecordingSummary:
         """Count what was kept and what was not."""
-        with self._lock:
+        with self.lock:
             self._drop_abandoned()
             self._drop_ended()
             failed = Counter(self._failed)
@@ -226,7 +232,7 @@ class RecordedCalls:
 
     def clear(self) -> None:
         """Forget everything; the ends of calls now open are ignored."""
-        with self._lock:
+        with self.lock:
             for calls in self._open.values():
                 for call in calls:
                     call.is_open = False
@@ -244,6 +250,7 @@ class RecordedCalls:
         if not call.is_open:
             return False
         call.is_open = False
+        call.request, call.has_ended_silently = (), None  # holds on to nothing of the app
         self._count_open -= 1
         calls = self._open[call.call_id]
         calls.remove(call)

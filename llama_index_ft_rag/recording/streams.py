@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import AsyncGeneratorType, FrameType, GeneratorType
 from typing import Any, TypeAlias
 
-from llama_index_ft_rag.concurrency import ForkSafeLock
+from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.recording.spans import Span
 
 Stream: TypeAlias = "GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]"
@@ -20,11 +20,11 @@ Stream: TypeAlias = "GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]
 _STREAM_FIELDS = ("response_gen", "chat_stream", "achat_stream")
 
 
-class Streams:
+class Streams(LockOwner):
     """Streams not yet collected, each with the innermost span that returned it. Keeps none of them alive."""
 
     def __init__(self) -> None:
-        self._lock = ForkSafeLock()
+        super().__init__()
         self._origins: weakref.WeakKeyDictionary[Stream, Span] = weakref.WeakKeyDictionary()
 
     def add(self, result: Any, span: Span, *, on_gone: Callable[[], object] | None = None) -> bool:
@@ -38,7 +38,7 @@ class Streams:
         stream = _stream_of(result)
         if stream is None:
             return False
-        with self._lock:
+        with self.lock:
             self._origins.setdefault(stream, span)
         if on_gone is not None:
             weakref.finalize(stream, on_gone).atexit = False
@@ -46,7 +46,7 @@ class Streams:
 
     def has_ended(self, span: Span) -> bool:
         """Whether the stream that a span returned was read to its end; `False` where nobody holds it any more."""
-        with self._lock:
+        with self.lock:
             streams = [stream for stream, origin in self._origins.items() if origin is span]
         return bool(streams) and all(_frame_of(stream) is None for stream in streams)
 
@@ -54,7 +54,7 @@ class Streams:
         """The spans whose streams are being read by the code that runs now, innermost first."""
         if not self._origins:
             return []
-        with self._lock:
+        with self.lock:
             origins = {_frame_of(stream): span for stream, span in list(self._origins.items())}
         frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a generator's body knows its reader by the stack alone
         found = []

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import operator
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
 from llama_index.llms.openai import OpenAI, OpenAIResponses
@@ -21,6 +21,7 @@ from llama_index_ft_rag.recording.messages import (
     BROKE_OFF,
     EMPTY_ANSWER,
     REPLAYED_LATENCY,
+    UNKNOWN_USAGE,
     WireMessage,
     broke_off,
     finish_reason_of,
@@ -38,6 +39,8 @@ from llama_index_ft_rag.recording.recorded_calls import GOES_ON, NO_RESPONSE, Ca
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
+
+Told = TypeVar("Told")
 
 Request = Sequence[ChatMessage] | str
 """The messages of a chat or the prompt of a completion."""
@@ -137,10 +140,16 @@ class CallWatcher:
         call = self.calls.find_open(call_id, fit=lambda call: _fit(request, call))
         if call is None:
             return
+        try:
+            self._finish(call, response)
+        except Exception as exc:  # noqa: BLE001 - the app must not hear of it
+            self.calls.fail(call, self._log(exc))
+
+    def _finish(self, call: RecordedCall, response: Any) -> None:
         if not isinstance(response, ChatResponse | CompletionResponse):
             self.calls.fail(call, NO_RESPONSE)
             return
-        if broke_off(response):
+        if _told(broke_off, response, otherwise=False):
             self.calls.fail(call, BROKE_OFF)
             return
         try:
@@ -154,8 +163,8 @@ class CallWatcher:
         latency = response.additional_kwargs.get(REPLAYED_LATENCY)
         answer = CallAnswer(
             message=message,
-            usage=usage_of(response),
-            finish_reason=finish_reason_of(response),
+            usage=_told(usage_of, response, otherwise=UNKNOWN_USAGE),
+            finish_reason=_told(finish_reason_of, response, otherwise=None),
             latency_s=latency if isinstance(latency, float) else None,
         )
         self.calls.finish(call, answer)
@@ -177,11 +186,22 @@ class CallWatcher:
 
     def complain(self, error: Exception) -> None:
         """Count a failure of the recorder's own, and log the first of its kind; the app must not hear of it."""
+        self.calls.count(self._log(error))
+
+    def _log(self, error: Exception) -> str:
         reason = f"not recordable: {type(error).__name__}"
-        self.calls.count(reason)
         if reason not in self._complained:
             self._complained.add(reason)
-            logger.warning("a LLM call could not be recorded and is left out (%s): %s", type(error).__name__, error)
+            logger.warning("an LLM call could not be recorded and is left out (%s): %s", type(error).__name__, error)
+        return reason
+
+
+def _told(read: Callable[[ChatResponse | CompletionResponse], Told], response: Any, *, otherwise: Told) -> Told:
+    """What a response says of itself; its raw form is anybody's object, and may raise at a look."""
+    try:
+        return read(response)
+    except Exception:  # noqa: BLE001
+        return otherwise
 
 
 def _snapshot(request: Request) -> list[WireMessage]:
@@ -228,7 +248,8 @@ def _settings_sent(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
         merged = llm._get_model_kwargs(**settings)  # noqa: SLF001
     else:
         fields = getattr(llm, "__dict__", {})
-        own = {name: fields[name] for name in _OWN_SETTINGS & fields.keys()}
+        merged = {name: value for name, value in fields.items() if name in _OWN_SETTINGS}
         extra = fields.get("additional_kwargs")
-        merged = {**own, **(extra if isinstance(extra, dict) else {}), **settings}
+        merged.update(extra if isinstance(extra, dict) else {})
+        merged.update(settings)
     return {name: value for name, value in merged.items() if value is not None}
