@@ -243,7 +243,7 @@ def test_a_stream_that_is_left_is_counted(recorder: Recorder, name: str) -> None
     stream.close()
 
     assert Answer.of(traffic).content.startswith("".join(read))
-    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream closed early": 1}, kinds={})
+    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
 
 
 @pytest.mark.parametrize("name", ["chat_stream", "complete_stream"])
@@ -257,7 +257,7 @@ async def test_an_async_stream_that_is_left_is_counted(recorder: Recorder, name:
     await stream.aclose()
 
     assert Answer.of(traffic).content.startswith("".join(read))
-    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream closed early": 1}, kinds={})
+    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
 
 
 async def test_embeddings_are_not_recorded(recorder: Recorder) -> None:

@@ -255,7 +255,7 @@ def test_only_drained_streams_are_examples(handler: OpenAIFineTuningHandler, mak
         ("drained", "It is Paris."),
         ("never", "It is Paris."),
     ]
-    assert handler.summary().failed == {"stream closed early": 1, "not finished": 1}
+    assert handler.summary().failed == {"stream not read to its end": 1, "not finished": 1}
     del never
 
 

@@ -416,7 +416,7 @@ async def test_a_silent_stream_that_is_left_is_counted(recorder: Recorder) -> No
     await astream.aclose()
 
     assert (read, recorder.calls) == (["Paris.", "Paris."], [])
-    assert recorder.handler.summary().failed == {"stream closed early": 2}
+    assert recorder.handler.summary().failed == {"stream not read to its end": 2}
 
 
 # -- The wrapper itself

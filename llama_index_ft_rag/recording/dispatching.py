@@ -9,6 +9,7 @@ about; it records by itself what is made while attached or inside a scope.
 from __future__ import annotations
 
 import inspect
+import operator
 import random
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,6 +45,8 @@ from llama_index_ft_rag.recording.watching import CallWatcher, Request
 
 # Scopes opened around the running code, outermost first, each with the front that opened it.
 _scopes: ContextVar[tuple[tuple[DispatcherFront, QueryGroup], ...]] = ContextVar("ft_rag_scopes", default=())
+# What was announced last in this context by an LLM whose methods have no span, and who recorded it.
+_without_span: ContextVar[tuple[DispatcherFront, Request] | None] = ContextVar("ft_rag_without_span", default=None)
 # Fronts that were attached: they listen even when nobody else holds their handler.
 _attached: set[DispatcherFront] = set()
 
@@ -85,12 +88,14 @@ class DispatcherFront(LockOwner):
         self._doctor.is_off_duty = True
         group.is_sampled = self._draws()
         missed_before = self._missed
-        token = _scopes.set((*_scopes.get(), (self, group)))
+        _scopes.set((*_scopes.get(), (self, group)))
         try:
             yield
             self._doctor.scope_ended(group, missed=self._missed - missed_before)
         finally:
-            _scopes.reset(token)
+            group.is_over = True
+            # No token is reset: a generator may be left in another context than it was entered in.
+            _scopes.set(tuple(scope for scope in _scopes.get() if not scope[1].is_over))
 
     def adopt(self, llm: LLM) -> None:
         """Record every call of this LLM, whoever makes it and wherever."""
@@ -107,6 +112,8 @@ class DispatcherFront(LockOwner):
                 return
             links = [*running.chain()]
         else:
+            if self._has_just_begun(request):
+                return
             links = self._links_of(Span(span_id=event_id, parent=running))
         self._begin(links, event_id, request, settings=settings, model=model, is_meant=None)
 
@@ -151,7 +158,10 @@ class DispatcherFront(LockOwner):
 
     def _on_start(self, event: Any, request: Request) -> None:
         span_id = event.span_id or ""
-        span = self._spans.find(span_id) or Span(span_id=span_id)
+        span = self._spans.find(span_id)
+        if span is None or (span.instance is not None and span.role not in ("llm", "wrapper")):
+            span = Span(span_id=span_id, parent=span)
+            _without_span.set((self, request))
         span.is_asked = True
         links = self._links_of(span)
         is_in_scope = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
@@ -223,6 +233,14 @@ class DispatcherFront(LockOwner):
             engines[-1].last_missed_llm = links[0].instance
             if self._spans.find(engines[-1].span_id) is None:  # the query is over, and this is its stream
                 self._doctor.query_ended(group, links[0].instance, has_stream=False)
+
+    def _has_just_begun(self, request: Request) -> bool:
+        """Whether this very call was announced to the dispatcher a moment ago, by an LLM whose methods have no span."""
+        announced = _without_span.get()
+        if announced is None or announced[0] is not self or (self not in _attached and self._scope_here() is None):
+            return False
+        _without_span.set(None)
+        return len(request) == len(announced[1]) and all(map(operator.is_, request, announced[1]))
 
     def _on_silent(self, span: Span) -> None:
         """An LLM was asked, and LlamaIndex told nobody."""
@@ -300,7 +318,9 @@ class DispatcherFront(LockOwner):
 
     def _scope_here(self) -> QueryGroup | None:
         scopes = _scopes.get()
-        return next((group for owner, group in reversed(scopes) if owner is self), None) if scopes else None
+        if not scopes:
+            return None
+        return next((group for owner, group in reversed(scopes) if owner is self and not group.is_over), None)
 
     def _draws(self) -> bool:
         return self._sampling_rate >= 1 or random.random() < self._sampling_rate  # noqa: S311 - no secret hangs on it

@@ -98,6 +98,14 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         self._doctor = AttachDoctor(self)
         self._dispatcher = DispatcherFront(self._watcher, self._doctor, sampling_rate=sampling_rate)
 
+    def __copy__(self) -> OpenAIFineTuningHandler:
+        """Return itself: a copy of an LLM or an engine is heard by the same handler."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> OpenAIFineTuningHandler:
+        """Return itself: a copy of an LLM or an engine is heard by the same handler."""
+        return self
+
     def attach(self) -> None:
         """Record every LLM call of this process from now on, however its engine was built."""
         self._dispatcher.attach()

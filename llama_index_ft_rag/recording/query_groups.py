@@ -18,6 +18,8 @@ class QueryGroup:
     question: str | None = None
     is_explicit: bool = False
     """Whether the app opened it, with `handler.recording()`."""
+    is_over: bool = False
+    """Whether the app has closed it; what began inside still belongs to it."""
     is_sampled: bool = True
     """Whether its calls are kept; a query is kept whole or not at all."""
     nodes: dict[str, float | None] = field(default_factory=dict)

@@ -86,6 +86,8 @@ class RecordedCall:
     """The very objects that were asked with, by which an end is known to be this call's."""
     group: QueryGroup
     place: CallPlace
+    has_own_id: bool = False
+    """Whether no other call can have its id."""
     tools: list[dict[str, Any]] | None = None
     parallel_tool_calls: bool | None = None
     parameters: dict[str, Any] = field(default_factory=dict)

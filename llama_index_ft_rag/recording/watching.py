@@ -35,7 +35,14 @@ from llama_index_ft_rag.recording.messages import (
 )
 from llama_index_ft_rag.recording.places import nodes_of, outside_judge, place_of, question_of
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import GOES_ON, NO_RESPONSE, CallAnswer, RecordedCall, RecordedCalls
+from llama_index_ft_rag.recording.recorded_calls import (
+    GOES_ON,
+    NO_RESPONSE,
+    NOT_READ,
+    CallAnswer,
+    RecordedCall,
+    RecordedCalls,
+)
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
@@ -121,6 +128,7 @@ class CallWatcher:
             request=request,
             group=group,
             place=place,
+            has_own_id=links[0].is_asked and links[0].role in ("llm", "wrapper"),
             tools=tools_to_wire(sent.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
             parameters={name: plain(sent[name]) for name in sorted(_PARAMETERS & sent.keys())},
@@ -177,7 +185,7 @@ class CallWatcher:
                 return
             call = found
         if isinstance(error, GeneratorExit):
-            reason = "stream closed early"
+            reason = NOT_READ
         elif isinstance(error, asyncio.CancelledError):
             reason = "cancelled"
         else:
@@ -212,7 +220,7 @@ def _snapshot(request: Request) -> list[WireMessage]:
 
 def _fit(request: Request | None, call: RecordedCall) -> int:
     """How well an end's request fits that of a call: by its objects, for an app may have changed what they say."""
-    if request is None:
+    if request is None or call.has_own_id:
         return 1
     if isinstance(request, str) or isinstance(call.request, str):
         return 2 if request == call.request else 0
