@@ -70,6 +70,8 @@ class Row:
     """Settings that are sent, and recorded only from a wrapped LLM."""
     counted: str = ""
     """Why a call is not kept."""
+    counted_too: str = ""
+    """What may be counted instead, by the order in which Python lets go of things."""
     is_sent: bool = True
     """Whether a request reaches the service."""
     raises: type[Exception] | None = None
@@ -386,8 +388,10 @@ MATRIX: dict[str, list[Row]] = {
             how="a stream without a chunk",
             llm=SILENT,
             counted="no response",
+            counted_too="stream not read to its end",
             raises=ValidationError,
-            remarks="the app gets LlamaIndex's own `ValidationError`",
+            remarks="the app gets LlamaIndex's own `ValidationError`; without a callback manager no event tells of the "
+            "end, and a stream that is gone by then counts as not read",
         ),
     ],
     "`OpenAI`, a completion model (`/v1/completions`)": [

@@ -153,7 +153,7 @@ def test_a_call_that_is_not_kept_is_counted_once(row: Row, ask: Ask, way: Listen
 
     assert len(ran.requests) == row.is_sent
     assert ran.examples == []
-    assert ran.counted == ({row.counted: 1} if row.counted else {})
+    assert ran.counted in (({row.counted: 1}, {row.counted_too: 1}) if row.counted else ({},))
 
 
 @chosen()

@@ -257,7 +257,8 @@ async def test_an_async_stream_that_is_left_is_counted(recorder: Recorder, name:
     await stream.aclose()
 
     assert Answer.of(traffic).content.startswith("".join(read))
-    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
+    expected = RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
+    assert recorder.handler.summary() == expected
 
 
 async def test_embeddings_are_not_recorded(recorder: Recorder) -> None:

@@ -9,9 +9,10 @@ about; it records by itself what is made while attached or inside a scope.
 from __future__ import annotations
 
 import inspect
-import operator
 import random
+import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -45,8 +46,6 @@ from llama_index_ft_rag.recording.watching import CallWatcher, Request
 
 # Scopes opened around the running code, outermost first, each with the front that opened it.
 _scopes: ContextVar[tuple[tuple[DispatcherFront, QueryGroup], ...]] = ContextVar("ft_rag_scopes", default=())
-# What was announced last in this context by an LLM whose methods have no span, and who recorded it.
-_without_span: ContextVar[tuple[DispatcherFront, Request] | None] = ContextVar("ft_rag_without_span", default=None)
 # Fronts that were attached: they listen even when nobody else holds their handler.
 _attached: set[DispatcherFront] = set()
 
@@ -57,6 +56,7 @@ _ASKING = frozenset(
     for prefix in ("", "a")
 )
 """Methods in which an LLM sends its request."""
+_MOST_JUST_BEGUN = 16
 
 
 class DispatcherFront(LockOwner):
@@ -70,6 +70,7 @@ class DispatcherFront(LockOwner):
         self._streams = Streams()
         super().__init__()
         self._missed = 0
+        self._just_begun: deque[tuple[int, ...]] = deque(maxlen=_MOST_JUST_BEGUN)
         self._own: weakref.WeakValueDictionary[int, LLM] = weakref.WeakValueDictionary()
         listen(self)
 
@@ -159,9 +160,9 @@ class DispatcherFront(LockOwner):
     def _on_start(self, event: Any, request: Request) -> None:
         span_id = event.span_id or ""
         span = self._spans.find(span_id)
-        if span is None or (span.instance is not None and span.role not in ("llm", "wrapper")):
+        is_without_span = span is None or (span.instance is not None and span.role not in ("llm", "wrapper"))
+        if span is None or is_without_span:
             span = Span(span_id=span_id, parent=span)
-            _without_span.set((self, request))
         span.is_asked = True
         links = self._links_of(span)
         is_in_scope = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
@@ -172,6 +173,8 @@ class DispatcherFront(LockOwner):
             settings, model = event.additional_kwargs, event.model_dict
             is_meant = is_in_scope or (None if is_own else False)
             self._begin(links, span_id, request, settings=settings, model=model, is_meant=is_meant)
+            if is_without_span:
+                self._just_begun.append(_mark_of(request))
 
     def _on_chat_start(self, event: LLMChatStartEvent) -> None:
         self._on_start(event, event.messages)
@@ -235,12 +238,12 @@ class DispatcherFront(LockOwner):
                 self._doctor.query_ended(group, links[0].instance, has_stream=False)
 
     def _has_just_begun(self, request: Request) -> bool:
-        """Whether this very call was announced to the dispatcher a moment ago, by an LLM whose methods have no span."""
-        announced = _without_span.get()
-        if announced is None or announced[0] is not self or (self not in _attached and self._scope_here() is None):
+        """Whether the dispatcher told of this very call a moment ago: one of an LLM whose methods have no span."""
+        mark = _mark_of(request)
+        if mark not in self._just_begun:
             return False
-        _without_span.set(None)
-        return len(request) == len(announced[1]) and all(map(operator.is_, request, announced[1]))
+        self._just_begun.remove(mark)
+        return True
 
     def _on_silent(self, span: Span) -> None:
         """An LLM was asked, and LlamaIndex told nobody."""
@@ -335,6 +338,11 @@ _TAKERS: dict[type[BaseEvent], Callable[[DispatcherFront, Any], None]] = {
     LLMPredictStartEvent: DispatcherFront._on_predict,  # noqa: SLF001
     RetrievalEndEvent: DispatcherFront._on_retrieval,  # noqa: SLF001
 }
+
+
+def _mark_of(request: Request) -> tuple[int, ...]:
+    """By which a request is known again on this thread; holds nothing of the app."""
+    return (threading.get_ident(), *([hash(request)] if isinstance(request, str) else map(id, request)))
 
 
 @lru_cache(maxsize=1024)
