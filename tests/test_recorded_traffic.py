@@ -243,7 +243,8 @@ def test_a_stream_that_is_left_is_counted(recorder: Recorder, name: str) -> None
     stream.close()
 
     assert Answer.of(traffic).content.startswith("".join(read))
-    assert recorder.handler.summary() == RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
+    expected = RecordingSummary(finished=0, failed={"stream not read to its end": 1}, kinds={})
+    assert recorder.handler.summary() == expected
 
 
 @pytest.mark.parametrize("name", ["chat_stream", "complete_stream"])
