@@ -240,5 +240,9 @@ def _generator(stream: Iterable[Chunk]) -> Generator[Chunk, None, None]:
 
 async def _async_generator(stream: AsyncIterable[Chunk]) -> AsyncGenerator[Chunk, None]:
     """A stream of any type as what LlamaIndex takes for one."""
-    async for chunk in stream:
-        yield chunk
+    try:
+        async for chunk in stream:
+            yield chunk
+    finally:  # a stream that is left early is closed here and now, as `yield from` does it above
+        if isinstance(stream, AsyncGenerator):
+            await stream.aclose()
