@@ -1,4 +1,4 @@
-"""Apps with a recorder that run, and die, in processes of their own, and the nursery that forks them.
+"""An LLM to record, and apps that do so, and die, in processes of their own, forked by a nursery.
 
 `python recording_programs.py` reads lines `APP PATH` and forks an app for each; it says `PID born`, and `PID dead` once
 the app is gone. The app says `PID NAME` after each call that returned. LlamaIndex takes seconds to load, a fork none.
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from llama_index.core import Document, SummaryIndex
+from llama_index.core import Document, Settings, SummaryIndex
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.llms import ChatMessage, CompletionResponse, CustomLLM, LLMMetadata
 from llama_index.core.llms.callbacks import llm_completion_callback
@@ -49,6 +49,28 @@ class Yes(CustomLLM):
         """Say it letter by letter."""
         for end in (1, 2, 3):
             yield CompletionResponse(text="yes"[:end], delta="yes"[end - 1])
+
+
+Front = Callable[[OpenAIFineTuningHandler], Yes]
+"""How an LLM is connected with a recorder."""
+
+
+def by_callback(handler: OpenAIFineTuningHandler) -> Yes:
+    """The classic way."""
+    Settings.callback_manager = CallbackManager([handler])
+    return Yes(callback_manager=Settings.callback_manager)
+
+
+def by_attach(handler: OpenAIFineTuningHandler) -> Yes:
+    """The other way."""
+    Settings.callback_manager = CallbackManager([])
+    handler.attach()
+    return Yes()
+
+
+def said(text: str) -> list[ChatMessage]:
+    """One user message."""
+    return [ChatMessage(role="user", content=text)]
 
 
 class Nursery:

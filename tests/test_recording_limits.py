@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import contextvars
-import copy
 import gc
 import logging
 import math
+import subprocess
+import sys
 import tracemalloc
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from llama_index.core import Document, Settings, SummaryIndex
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.instrumentation import get_dispatcher
-from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
-from llama_index.core.llms import ChatMessage, CompletionResponse, MockLLM
-from llama_index.core.llms.callbacks import llm_completion_callback
-from recording_programs import Yes
+from llama_index.core.llms import ChatMessage, MockLLM
+from recording_programs import Front, Yes, by_attach, by_callback, said
 
 from llama_index_ft_rag.errors import ConfigurationError
-from llama_index_ft_rag.examples import Usage
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler, read_recording
-
-Front = Callable[[OpenAIFineTuningHandler], Yes]
-"""How an LLM is connected with a recorder."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,26 +31,8 @@ def settings() -> Iterator[None]:
     Settings._callback_manager = before
 
 
-def by_callback(handler: OpenAIFineTuningHandler) -> Yes:
-    """The classic way."""
-    Settings.callback_manager = CallbackManager([handler])
-    return Yes(callback_manager=Settings.callback_manager)
-
-
-def by_attach(handler: OpenAIFineTuningHandler) -> Yes:
-    """The other way."""
-    Settings.callback_manager = CallbackManager([])
-    handler.attach()
-    return Yes()
-
-
 by_each_front = pytest.mark.parametrize("front", [by_callback, by_attach])
 with_and_without_file = pytest.mark.parametrize("name", [None, "calls.jsonl"])
-
-
-def said(text: str) -> list[ChatMessage]:
-    """One user message."""
-    return [ChatMessage(role="user", content=text)]
 
 
 # -- Sampling
@@ -272,6 +247,18 @@ def test_an_engine_is_let_go(front: Front, is_read: bool) -> None:
     handler.detach()
 
 
+def test_a_scope_around_a_whole_app_stays_small() -> None:
+    """A call is not burdened with every node that was ever retrieved in its scope."""
+    handler = OpenAIFineTuningHandler()
+    with handler.recording(query_id="app"):
+        for _ in range(30):
+            index = SummaryIndex.from_documents([Document(text="A fact.") for _ in range(100)])
+            index.as_query_engine(llm=Yes()).query("How many?")
+        Yes().complete("Directly?")
+
+    assert len(handler.calls_of("app")[-1].node_ids) <= 1000
+
+
 # -- Its own life
 
 
@@ -297,19 +284,21 @@ def test_a_handler_out_of_scope_takes_its_ears_off(tmp_path: Path, name: str | N
 
 
 def test_an_attached_handler_records_though_nobody_holds_it(tmp_path: Path) -> None:
-    """`OpenAIFineTuningHandler(path).attach()` is all that an app has to say."""
+    """One line in an app is enough; in a process of its own, since nobody could detach it."""
     path = tmp_path / "calls.jsonl"
-    handler = OpenAIFineTuningHandler(path)
-    handler.attach()
-    reference = weakref.ref(handler)
-    del handler
-    gc.collect()
-    Yes().complete("Hello?")
+    app = (
+        "import gc, sys\n"
+        "from recording_programs import OpenAIFineTuningHandler, Yes\n"
+        "OpenAIFineTuningHandler(sys.argv[1]).attach()\n"
+        "gc.collect()\n"
+        "Yes().complete('Hello?')\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", app, str(path)], cwd=Path(__file__).parent, check=True, capture_output=True, text=True
+    )
 
+    assert (run.stdout, run.stderr) == ("", "")
     assert [example.messages[0]["content"] for example in read_recording(path)] == ["Hello?"]
-    left = reference()
-    if left is not None:
-        left.detach()
 
 
 def test_detached_and_let_go_it_is_gone() -> None:
@@ -323,128 +312,3 @@ def test_detached_and_let_go_it_is_gone() -> None:
     del handler
 
     assert ears() == before
-
-
-def test_a_copied_llm_is_heard_by_the_same_handler() -> None:
-    """Apps copy an LLM to change a setting of it."""
-    handler = OpenAIFineTuningHandler()
-    llm = Yes(callback_manager=CallbackManager([handler]))
-    copy.deepcopy(llm).complete("one")
-    llm.model_copy(deep=True).complete("two")
-
-    assert [example.messages[0]["content"] for example in handler.examples(kinds=None)] == ["one", "two"]
-
-
-# -- Scopes
-
-
-def answers(handler: OpenAIFineTuningHandler, name: str) -> Iterator[str]:
-    """What a web app streams to its user: two calls of one query, piece by piece."""
-    with handler.recording(query_id=name):
-        yield Yes().complete(f"{name} first").text
-        yield Yes().complete(f"{name} second").text
-
-
-@pytest.mark.parametrize("is_closed_early", [False, True])
-def test_a_scope_may_be_left_elsewhere(is_closed_early: bool) -> None:
-    """Web servers read each piece of a stream in a context of its own; leaving it raises nothing."""
-    handler = OpenAIFineTuningHandler()
-    stream = answers(handler, "q")
-    first = contextvars.copy_context().run(next, stream)
-    contextvars.copy_context().run(stream.close if is_closed_early else list, *([] if is_closed_early else [stream]))
-
-    assert first == "yes"
-    assert handler.calls_of("q")[0].messages[0]["content"] == "q first"
-
-
-def test_scopes_left_out_of_order_are_over() -> None:
-    """What is asked after the last of them was left is nobody's business."""
-    handler = OpenAIFineTuningHandler()
-    one, two = answers(handler, "one"), answers(handler, "two")
-    next(one)
-    next(two)
-    list(one)
-    list(two)
-    Yes().complete("after")
-
-    assert len(handler.examples(kinds=None)) == 4
-    assert "after" not in {example.messages[0]["content"] for example in handler.examples(kinds=None)}
-
-
-# -- Never in the app's way
-
-
-class Hostile:
-    """Raises whatever is done with it."""
-
-    def _raise(self, *args: object) -> Any:
-        raise ZeroDivisionError
-
-    __eq__ = __hash__ = __repr__ = __str__ = __bool__ = __len__ = __iter__ = __getattr__ = _raise  # type: ignore[assignment]
-
-
-@by_each_front
-@pytest.mark.parametrize("settings", [{"tools": Hostile()}, {"tools": [Hostile()]}, {"tools": 7}])
-def test_a_call_that_cannot_be_written_down_is_counted_once(front: Front, settings: dict[str, Any]) -> None:
-    """The app gets its answer; what the LLM does inside for it is not recorded in its place."""
-    handler = OpenAIFineTuningHandler()
-    answer = front(handler).chat(said("Hello?"), **settings).message.content
-    handler.detach()
-
-    assert answer == "yes"
-    assert (handler.summary().finished, sum(handler.summary().failed.values())) == (0, 1)
-
-
-@by_each_front
-@pytest.mark.parametrize("messages", [[], said("")])
-def test_asking_nothing_is_no_example(front: Front, messages: list[ChatMessage]) -> None:
-    """Neither as a chat nor as the prompt that the LLM makes of it."""
-    handler = OpenAIFineTuningHandler()
-    front(handler).chat(messages)
-    handler.detach()
-
-    assert handler.summary().finished == len(handler.examples(kinds=None)) <= bool(messages)
-
-
-@by_each_front
-def test_hostile_settings_and_raw_answers_lose_no_call(front: Front) -> None:
-    """What cannot be read of them is left empty."""
-
-    class Odd(Yes):
-        @llm_completion_callback()
-        def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> CompletionResponse:
-            return CompletionResponse(text="yes", raw=Hostile(), additional_kwargs={"prompt_tokens": Hostile()})
-
-    handler = OpenAIFineTuningHandler()
-    Odd(callback_manager=front(handler).callback_manager).complete("Hello?", temperature=Hostile())
-    handler.detach()
-
-    [example] = handler.examples(kinds=None)
-    assert (example.answer, example.usage, example.finish_reason) == ("yes", Usage(), None)
-    assert handler.summary().failed == {}
-
-
-@by_each_front
-def test_handlers_of_others_that_raise_do_not_disturb(front: Front) -> None:
-    """Nor does a dispatcher that is shut down."""
-
-    class Raising(SimpleSpanHandler):
-        def span_enter(self, *args: Any, **kwargs: Any) -> None:
-            raise SystemExit
-
-        span_exit = span_drop = span_enter
-
-    handler = OpenAIFineTuningHandler()
-    root = get_dispatcher()
-    before = root.span_handlers
-    root.span_handlers = [Raising(), *before]
-    llm = front(handler)
-    stream = llm.stream_chat(said("one"))
-    next(stream)
-    root.shutdown()
-    list(stream)
-    llm.chat(said("two"))
-    root.span_handlers = before
-    handler.detach()
-
-    assert [example.messages[0]["content"] for example in handler.examples(kinds=None)] == ["one", "two"]

@@ -15,7 +15,6 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from functools import lru_cache, partial
 from typing import Any
 from uuid import uuid4
@@ -40,12 +39,11 @@ from llama_index_ft_rag.recording.ears import listen
 from llama_index_ft_rag.recording.places import kind_told_by_template, tree_around
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import NO_RESPONSE, RecordedCall
+from llama_index_ft_rag.recording.scopes import open_scope, scope_here
 from llama_index_ft_rag.recording.spans import RunningSpans, Span
 from llama_index_ft_rag.recording.streams import Streams
 from llama_index_ft_rag.recording.watching import CallWatcher, Request
 
-# Scopes opened around the running code, outermost first, each with the front that opened it.
-_scopes: ContextVar[tuple[tuple[DispatcherFront, QueryGroup], ...]] = ContextVar("ft_rag_scopes", default=())
 # Fronts that were attached: they listen even when nobody else holds their handler.
 _attached: set[DispatcherFront] = set()
 
@@ -89,14 +87,9 @@ class DispatcherFront(LockOwner):
         self._doctor.is_off_duty = True
         group.is_sampled = self._draws()
         missed_before = self._missed
-        _scopes.set((*_scopes.get(), (self, group)))
-        try:
+        with open_scope(self, group):
             yield
-            self._doctor.scope_ended(group, missed=self._missed - missed_before)
-        finally:
-            group.is_over = True
-            # No token is reset: a generator may be left in another context than it was entered in.
-            _scopes.set(tuple(scope for scope in _scopes.get() if not scope[1].is_over))
+        self._doctor.scope_ended(group, missed=self._missed - missed_before)
 
     def adopt(self, llm: LLM) -> None:
         """Record every call of this LLM, whoever makes it and wherever."""
@@ -123,7 +116,7 @@ class DispatcherFront(LockOwner):
     ) -> None:
         """Remember a span and the scope it began in."""
         try:
-            self._spans.enter(span_id, arguments, instance=instance, parent_id=parent_id, group=self._scope_here())
+            self._spans.enter(span_id, arguments, instance=instance, parent_id=parent_id, group=scope_here(self))
         except Exception as exc:  # noqa: BLE001 - the app must not hear of it
             self._watcher.complain(exc)
 
@@ -165,7 +158,7 @@ class DispatcherFront(LockOwner):
             span = Span(span_id=span_id, parent=span)
         span.is_asked = True
         links = self._links_of(span)
-        is_in_scope = self._scope_here() is not None or any(link.group and link.group.is_explicit for link in links)
+        is_in_scope = scope_here(self) is not None or any(link.group and link.group.is_explicit for link in links)
         for link in links:
             link.has_announced = True
         is_own = bool(self._own) and any(self._own.get(id(link.instance)) is link.instance for link in links)
@@ -204,10 +197,12 @@ class DispatcherFront(LockOwner):
         if any(link.role == "retriever" for link in links[1:]):
             return  # a retriever inside a retriever: the outermost says what was found
         nodes = {node.node_id: node.score for node in event.nodes}
-        engine = next((link for link in links if link.is_engine), None)
-        if engine is not None:
-            engine.nodes = {**(engine.nodes or {}), **nodes}
-        self._group_of(links).add_nodes(nodes)
+        engines = [link for link in links if link.is_engine]
+        if engines:
+            engines[0].nodes = {**(engines[0].nodes or {}), **nodes}
+            engines[-1].found = {**(engines[-1].found or {}), **nodes}
+        else:
+            self._group_of(links).add_nodes(nodes)
 
     def _on_call_span_end(self, span: Span, result: Any, error: BaseException | None) -> None:
         calls = self._watcher.calls
@@ -249,7 +244,7 @@ class DispatcherFront(LockOwner):
         """An LLM was asked, and LlamaIndex told nobody."""
         links = [*span.chain()]
         is_inner = any(link.is_asked and link.role in ("llm", "wrapper") for link in links[1:])
-        if not is_inner and (self in _attached or self._scope_here() is not None or not self._doctor.is_off_duty):
+        if not is_inner and (self in _attached or scope_here(self) is not None or not self._doctor.is_off_duty):
             self._doctor.call_silent(span)
 
     def _begin(
@@ -310,7 +305,7 @@ class DispatcherFront(LockOwner):
         for link in links:
             if link.group is not None:
                 return link.group
-        here = self._scope_here()
+        here = scope_here(self)
         if here is not None:
             return here
         top = links[-1]
@@ -318,12 +313,6 @@ class DispatcherFront(LockOwner):
             if top.group is None:
                 top.group = QueryGroup(query_id=top.span_id or uuid4().hex, is_sampled=self._draws())
             return top.group
-
-    def _scope_here(self) -> QueryGroup | None:
-        scopes = _scopes.get()
-        if not scopes:
-            return None
-        return next((group for owner, group in reversed(scopes) if owner is self and not group.is_over), None)
 
     def _draws(self) -> bool:
         return self._sampling_rate >= 1 or random.random() < self._sampling_rate  # noqa: S311 - no secret hangs on it

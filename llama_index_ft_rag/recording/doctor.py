@@ -20,6 +20,7 @@ from llama_index.core.response_synthesizers import Refine
 from llama_index.llms.openai import OpenAI
 
 from llama_index_ft_rag.concurrency import LockOwner
+from llama_index_ft_rag.recording.log_lines import say
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.spans import Span
 
@@ -206,7 +207,7 @@ class AttachDoctor(LockOwner):
             if cause in self._warned:
                 return
             self._warned.add(cause)
-        logger.warning("OpenAIFineTuningHandler %s: %s", about, sentence)
+        say(logger, logging.WARNING, "OpenAIFineTuningHandler %s: %s", about, sentence)
 
     def _is_in(self, manager: CallbackManager | None) -> bool:
         handler = self._handler()

@@ -28,6 +28,7 @@ from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
 from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
+from llama_index_ft_rag.recording.log_lines import say
 from llama_index_ft_rag.recording.recorded_calls import Row
 from llama_index_ft_rag.storage import dump_row, read_rows
 
@@ -83,7 +84,7 @@ class Journal(LockOwner):
             is_same = cleared_file == (found.st_dev, found.st_ino) and cleared_bytes <= found.st_size
             rows = _in_order(self.path, start=cleared_bytes if is_same else 0)
         except OSError as exc:
-            logger.warning("%s: nothing of it can be shown: %s", self.path, exc)
+            say(logger, logging.WARNING, "%s: nothing of it can be shown: %s", self.path, exc)
             return []
         return [row for row in rows if query_id is None or row.get("query_id") == query_id]
 
@@ -175,12 +176,14 @@ class Journal(LockOwner):
     def _stop(self, error: Exception) -> None:
         if not self._is_stopped:
             self._is_stopped = True
-            logger.error("%s: nothing more is recorded, the app goes on: %s", self.path, error)
+            say(logger, logging.ERROR, "%s: nothing more is recorded, the app goes on: %s", self.path, error)
 
     def _say_full(self) -> None:
         if not self._is_full:
             self._is_full = True
-            logger.error(
+            say(
+                logger,
+                logging.ERROR,
                 "%s: calls that would make it larger than %s bytes are not recorded; move it away or raise max_bytes",
                 self.path,
                 self._max_bytes,

@@ -79,12 +79,17 @@ def question_of(links: Sequence[Span], group: QueryGroup) -> str | None:
 
 
 def nodes_of(links: Sequence[Span], group: QueryGroup) -> dict[str, float | None]:
-    """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query."""
-    found = next((link.nodes for link in links if link.is_engine and link.nodes), None) or group.nodes
-    return found or next((link.nodes for link in links if link.nodes), {})
+    """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query.
+
+    Outside engines: the nodes handed to the synthesizer, else those last retrieved.
+    """
+    engines = [link for link in links if link.is_engine]
+    if engines:
+        return next((link.nodes for link in engines if link.nodes), engines[-1].found or {})
+    return next((link.nodes for link in links if link.nodes), group.nodes)
 
 
-def outside_judge(links: Sequence[Span], group: QueryGroup) -> Sequence[Span]:
+def outside_judge(links: Sequence[Span]) -> Sequence[Span]:
     """The spans around a judge's call that are not the judge's own.
 
     An evaluator asks an engine that it has just built over the contexts to judge: neither the question it asks it nor
@@ -93,11 +98,12 @@ def outside_judge(links: Sequence[Span], group: QueryGroup) -> Sequence[Span]:
     own = next((link for link in links if link.is_engine), None)
     if own is None:
         return links
-    for link in links:
-        if link.instance is own.instance and link.nodes:
-            group.drop_nodes(link.nodes)
     last = max(place for place, link in enumerate(links) if link.instance is own.instance)
-    return links[last + 1 :]
+    around = links[last + 1 :]
+    for link in around:
+        if link.found:
+            link.found = {node: score for node, score in link.found.items() if node not in (own.nodes or {})}
+    return around
 
 
 def tree_around(links: Sequence[Span]) -> Span | None:

@@ -6,8 +6,11 @@ of LlamaIndex.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+MOST_NODES = 100
+"""How many nodes an app's own retrieving is remembered by, outside engines."""
 
 
 @dataclass(eq=False, kw_only=True)
@@ -23,7 +26,7 @@ class QueryGroup:
     is_sampled: bool = True
     """Whether its calls are kept; a query is kept whole or not at all."""
     nodes: dict[str, float | None] = field(default_factory=dict)
-    """Every node retrieved so far, with its score, by node id."""
+    """The nodes last retrieved outside any engine, with their scores, by node id."""
     seen: int = 0
     """Calls that reached the recorder."""
     unseen: int = 0
@@ -32,10 +35,6 @@ class QueryGroup:
     """How many calls have started."""
 
     def add_nodes(self, nodes: Mapping[str, float | None]) -> None:
-        """Remember nodes that were retrieved for the query."""
-        self.nodes = {**self.nodes, **nodes}
-
-    def drop_nodes(self, nodes: Iterable[str]) -> None:
-        """Forget nodes that turned out not to be the query's."""
-        dropped = set(nodes)
-        self.nodes = {node_id: score for node_id, score in self.nodes.items() if node_id not in dropped}
+        """Remember nodes that were retrieved outside any engine, the last ones."""
+        kept = {**{node_id: score for node_id, score in self.nodes.items() if node_id not in nodes}, **nodes}
+        self.nodes = dict(list(kept.items())[-MOST_NODES:])

@@ -99,6 +99,8 @@ class RecordedCall:
     is_open: bool = True
     is_superseded: bool = False
     """Whether another LLM was asked on its behalf, whose call is the one that counts."""
+    stand_in: RecordedCall | None = None
+    """That call."""
     has_ended_silently: Callable[[], bool] | None = None
     """Of a stream: whether it was read to its end, although nothing said so."""
     left_out: str | None = None
@@ -137,7 +139,7 @@ class RecordedCalls(LockOwner):
             call.step = steps[0] if steps else call.group.steps
             call.group.steps += not steps
             for replaced in replaces:
-                replaced.is_superseded = True
+                replaced.is_superseded, replaced.stand_in = True, call
             call.group.seen += 1
             self._open.setdefault(call.call_id, []).append(call)
             self._count_open += 1
@@ -171,7 +173,11 @@ class RecordedCalls(LockOwner):
     def fail(self, call: RecordedCall, reason: str) -> None:
         """Drop a call for a reason; a call that is not open any more is ignored."""
         with self.lock:
-            if not self._close(call) or call.is_superseded:
+            if not self._close(call):
+                return
+            if call.is_superseded:
+                if call.stand_in is not None:  # its stream is left together with the one around it
+                    self.fail(call.stand_in, reason)
                 return
             self._failed[reason] += 1
             failures = self._failed_by_query.setdefault(call.group.query_id, [])

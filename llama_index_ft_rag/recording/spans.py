@@ -69,6 +69,8 @@ class Span:
     question: str | None = None
     nodes: dict[str, float | None] | None = None
     """Nodes retrieved directly for this engine, or handed to this synthesizer."""
+    found: dict[str, float | None] | None = None
+    """Of an outermost engine: all nodes retrieved inside."""
     call: RecordedCall | None = None
     """The recorded call that this span is, or is a part of."""
     owns_call: bool = False

@@ -6,6 +6,7 @@ request of a streamed answer when its first piece is read, by then outside every
 
 from __future__ import annotations
 
+import inspect
 import sys
 import weakref
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from llama_index_ft_rag.recording.spans import Span
 
 Stream: TypeAlias = "GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any]"
 
+_OF_STREAMS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 _STREAM_FIELDS = ("response_gen", "chat_stream", "achat_stream")
 
 
@@ -54,15 +56,17 @@ class Streams(LockOwner):
         """The spans whose streams are being read by the code that runs now, innermost first."""
         if not self._origins:
             return []
+        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a stream knows its reader by the stack alone
+        reading = []
+        while frame is not None:
+            if frame.f_code.co_flags & _OF_STREAMS:
+                reading.append(frame)
+            frame = frame.f_back
+        if not reading:
+            return []
         with self.lock:
             origins = {_frame_of(stream): span for stream, span in list(self._origins.items())}
-        frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - a generator's body knows its reader by the stack alone
-        found = []
-        while frame is not None:
-            if frame in origins:
-                found.append(origins[frame])
-            frame = frame.f_back
-        return found
+        return [origins[frame] for frame in reading if frame in origins]
 
 
 def _stream_of(result: Any) -> Stream | None:

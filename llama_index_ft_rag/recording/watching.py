@@ -17,6 +17,7 @@ from llama_index.core.base.llms.types import ChatMessage, ChatResponse, Completi
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 
 from llama_index_ft_rag.recording.call_kinds import kind_asked
+from llama_index_ft_rag.recording.log_lines import say
 from llama_index_ft_rag.recording.messages import (
     BROKE_OFF,
     EMPTY_ANSWER,
@@ -138,7 +139,7 @@ class CallWatcher:
             call.left_out = GOES_ON
         self.calls.start(call, replaces=replaces)
         call.kind = kind_asked(messages, place=place, step=call.step)
-        around = outside_judge(links, group) if call.kind == "judge" else links
+        around = outside_judge(links) if call.kind == "judge" else links
         call.question = question_of(around, group)
         call.nodes = nodes_of(around, group)
         return call
@@ -200,7 +201,13 @@ class CallWatcher:
         reason = f"not recordable: {type(error).__name__}"
         if reason not in self._complained:
             self._complained.add(reason)
-            logger.warning("an LLM call could not be recorded and is left out (%s): %s", type(error).__name__, error)
+            say(
+                logger,
+                logging.WARNING,
+                "an LLM call could not be recorded and is left out (%s): %s",
+                type(error).__name__,
+                error,
+            )
         return reason
 
 
