@@ -50,8 +50,9 @@ ORDER = """
     questions.generator questions.parting questions
 
     recording.log_lines recording.messages recording.query_groups recording.scopes recording.call_kinds
-    recording.recorded_calls recording.kept_rows recording.journal recording.spans recording.streams recording.places recording.watching recording.wrapping
-    recording.ears recording.doctor recording.dispatching recording.handler recording
+    recording.recorded_calls recording.kept_rows recording.journal recording.spans recording.streams
+    recording.places recording.watching recording.wrapping recording.ears recording.doctor recording.dispatching
+    recording.handler recording
 
     ledger.stored_responses ledger.store ledger.account ledger.llm ledger.embedding ledger.ledger ledger
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -194,6 +195,8 @@ EVERY_WAY = [pytest.param(row, way, id=f"{row.engine}, {way}") for row in ROWS f
 STREAMING = [row for row in ROWS if any(way.ask is read for way in row.ways)]
 ANNOUNCED = ("simple_summarize", "tree_summarize", "generation", "refine with `structured_answer_filtering`")
 """How the engines are called that tell of a streamed call before it is read."""
+READS_AHEAD = version("llama-index-core") in ("0.14.23", "0.14.24")
+"""Whether the other engines read their streams to the end before the app does."""
 
 
 @pytest.mark.parametrize("front", get_args(Front))
@@ -239,17 +242,22 @@ def test_with_all_fronts_at_once_a_call_is_recorded_once(
 def test_a_stream_that_nobody_reads_is_no_call(
     row: Row, front: Front, handler: OpenAIFineTuningHandler, make_service: Callable[..., Service]
 ) -> None:
-    """The last call of a query is none until its stream is read; where LlamaIndex told of it, it is counted."""
+    """A query's last call is none until its stream is read; where LlamaIndex told of it, it is counted."""
     service = make_service(row.says)
     desk = desk_for(row, service, handler, fronts=[front], streaming=True)
     engine = row.build(desk)
     responses = [engine.query(question) for question in row.questions]
 
     calls = handler.examples(kinds=None)
-    kinds = [call.kind for calls_of_query in row.queries for call in calls_of_query[:-1]]
-    assert [call.kind for call in calls] == kinds
+    kinds = [[call.kind for call in query] for query in row.queries]
+    if not row.engine.startswith(ANNOUNCED) and READS_AHEAD:
+        unread, failed = kinds, {}
+    else:
+        unread = [query[:-1] for query in kinds]
+        failed = {"not finished": 1} if row.engine.startswith(ANNOUNCED) else {}
+    assert [call.kind for call in calls] == [kind for query in unread for kind in query]
     assert recorded(calls) == sent_and_said(service.noted)[: len(calls)]
-    assert handler.summary().failed == ({"not finished": 1} if row.engine.startswith(ANNOUNCED) else {})
+    assert handler.summary().failed == failed
     del responses
 
 

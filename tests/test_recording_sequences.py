@@ -418,6 +418,16 @@ def test_calls_of_one_history_keep_their_own_answers(app: App, requests: tuple[s
     app.check()
 
 
+def test_the_longer_request_is_meant_where_two_fit(app: App) -> None:
+    """Somebody appended to the list of the first call, whose messages begin with those of the second."""
+    app.start(front="callback", call_id="a", request="uau")
+    app.edit_request(which=0, how="appended")
+    app.start(front="callback", call_id="a", request="u")
+    app.answer(which=1, text="to the first")
+
+    app.check()
+
+
 def test_a_call_inside_a_dropped_stream_is_a_call_of_its_own(app: App) -> None:
     """Nobody will ever see the end of the call around it."""
     app.start_in_span(front="event", request="u", inside=0)

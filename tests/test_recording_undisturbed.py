@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextvars
 import copy
+import functools
 import gc
 import logging
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def settings() -> Iterator[None]:
 by_each_front = pytest.mark.parametrize("front", [by_callback, by_attach])
 
 
-def answers(handler: OpenAIFineTuningHandler, name: str) -> Iterator[str]:
+def answers(handler: OpenAIFineTuningHandler, name: str) -> Generator[str, None, None]:
     """What a web app streams to its user: two calls of one query, piece by piece."""
     with handler.recording(query_id=name):
         yield Yes().complete(f"{name} first").text
@@ -48,7 +49,7 @@ def test_a_scope_may_be_left_elsewhere(is_closed_early: bool) -> None:
     handler = OpenAIFineTuningHandler()
     stream = answers(handler, "q")
     first = contextvars.copy_context().run(next, stream)
-    contextvars.copy_context().run(stream.close if is_closed_early else list, *([] if is_closed_early else [stream]))
+    contextvars.copy_context().run(stream.close if is_closed_early else functools.partial(list, stream))
 
     assert first == "yes"
     assert handler.calls_of("q")[0].messages[0]["content"] == "q first"
@@ -74,7 +75,7 @@ class Hostile:
     def _raise(self, *args: object) -> Any:
         raise ZeroDivisionError
 
-    __eq__ = __hash__ = __repr__ = __str__ = __bool__ = __len__ = __iter__ = __getattr__ = _raise  # type: ignore[assignment]
+    __eq__ = __hash__ = __repr__ = __str__ = __bool__ = __len__ = __iter__ = __getattr__ = _raise
 
 
 @by_each_front
