@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from llama_index_ft_rag.errors import ExamplesError
+from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.storage import read_rows, write_rows
 
 CallKind = Literal[
@@ -32,6 +32,10 @@ CallKind = Literal[
     "other",
 ]
 """What an LLM call was for, within its query."""
+
+
+RECORDING_BEGINNING = b'{"call_id"'
+"""The first bytes of a recorder's file, which is no training file."""
 
 
 class Usage(BaseModel):
@@ -119,10 +123,28 @@ def provenance_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.provenance{path.suffix}")
 
 
+def is_recording(path: Path) -> bool:
+    """Whether a file begins as the file of a recorder does."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(len(RECORDING_BEGINNING)) == RECORDING_BEGINNING
+    except (OSError, ValueError):
+        return False
+
+
 def write_examples(path: str | Path, examples: Iterable[TrainingExample], *, provenance: bool = True) -> int:
-    """Write the training file and, beside it, its provenance; both atomically. Return the number of examples."""
+    """Write the training file and, beside it, its provenance; both atomically. Return the number of examples.
+
+    Raises:
+        ConfigurationError: If there is no such folder, or one of the two files is a recording.
+    """
     target = Path(path)
     rows = list(examples)
+    for file in (target, provenance_path(target)):
+        if is_recording(file):
+            raise ConfigurationError(f"{file}: is a recording and would be overwritten; choose another path")
+    if not target.parent.is_dir():
+        raise ConfigurationError(f"{target.parent}: there is no such folder; create it, or choose another path")
     if provenance:
         write_rows(provenance_path(target), (example.to_provenance() for example in rows))
     write_rows(target, (example.to_line() for example in rows))

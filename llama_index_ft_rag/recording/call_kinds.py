@@ -82,11 +82,20 @@ def classify(messages: Sequence[Mapping[str, Any]], *, place: CallPlace = UNKNOW
     return kind_asked(asked, place=place, step=step) or kind_answered(answer, place=place)
 
 
-def kind_asked(asked: Sequence[Mapping[str, Any]], *, place: CallPlace, step: int) -> CallKind | None:
-    """What a call is for, as far as that is known before it is answered."""
+def kind_asked(
+    asked: Sequence[Mapping[str, Any]], *, place: CallPlace, step: int, question: str | None = None
+) -> CallKind | None:
+    """What a call is for, as far as that is known before it is answered.
+
+    Args:
+        asked: The call's wire messages.
+        place: Where it was made.
+        step: 0 for the first call of its query, 1 for the next, ...
+        question: What the user asked; where a message says just that, it is no prompt of LlamaIndex's.
+    """
     if place.kind not in (None, "refine"):
         return place.kind
-    told = _kind_told_by_prompt(asked, step)
+    told = None if place.is_in_agent else _kind_told_by_prompt(asked, step, question)
     if told == "judge":  # an evaluator asks through an engine and a refine template of its own
         return told
     return place.kind or told or ("answer" if place.is_in_synthesizer else None)
@@ -101,11 +110,13 @@ def kind_answered(answer: Mapping[str, Any], *, place: CallPlace) -> CallKind:
     return "other" if place.is_in_engine is False else "answer"
 
 
-def _kind_told_by_prompt(asked: Sequence[Mapping[str, Any]], step: int) -> CallKind | None:
+def _kind_told_by_prompt(asked: Sequence[Mapping[str, Any]], step: int, question: str | None) -> CallKind | None:
     user = next((message for message in reversed(asked) if message["role"] == "user"), None)
     if user is None:
         return "other"
     text = _text(user)
+    if question is not None and text.strip() == question.strip():
+        return None
     kind = _kind_told_by(text)
     if kind is not None:
         return kind

@@ -294,8 +294,8 @@ class DispatcherFront(LockOwner):
         """A call's span and the spans around it; those of the stream it is made by, where one is being read."""
         links = [*span.chain()]
         for origin in self._streams.read_here():
-            if origin not in links:
-                around = [*origin.chain()]
+            around = [*origin.chain()]
+            if origin not in links and span not in around:  # a span may read a stream of its own making
                 own = [link for link in links if link is span or (link.role == "llm" and link not in around)]
                 own[-1].parent = origin
                 links = [*own, *around]

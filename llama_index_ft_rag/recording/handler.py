@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import inspect
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypedDict, TypeVar
+from typing import Any, ParamSpec, TypedDict, TypeVar, cast
 from uuid import uuid4
 
 from llama_index.core.base.llms.types import ChatMessage
@@ -28,11 +29,19 @@ from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError
 from llama_index_ft_rag.examples import CallKind, TrainingExample, provenance_path, write_examples
 from llama_index_ft_rag.recording.dispatching import DispatcherFront
 from llama_index_ft_rag.recording.doctor import AttachDoctor
-from llama_index_ft_rag.recording.journal import Journal
-from llama_index_ft_rag.recording.kept_rows import KeptInMemory, Where, chosen, to_examples
+from llama_index_ft_rag.recording.journal import NOT_WRITTEN, Journal
+from llama_index_ft_rag.recording.kept_rows import NO_ROOM, KeptInMemory, Where, chosen, to_examples
 from llama_index_ft_rag.recording.messages import from_wire
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import RecordedCalls, RecordingSummary
+from llama_index_ft_rag.recording.recorded_calls import (
+    GOES_ON,
+    NOT_FINISHED,
+    NOT_READ,
+    NOT_SAMPLED,
+    RecordedCalls,
+    RecordingSummary,
+)
+from llama_index_ft_rag.recording.scopes import carry_scopes
 from llama_index_ft_rag.recording.watching import CallWatcher
 from llama_index_ft_rag.recording.wrapping import wrap_llm
 
@@ -45,6 +54,13 @@ NEVER_SAVED: frozenset[CallKind] = frozenset(
     {"judge", "question_generation", "condense", "selector", "sub_question", "hyde"}
 )
 """Kinds of calls that `save_finetuning_events` leaves out by default: they prepare or judge answers."""
+
+_CURES = {
+    NOT_SAMPLED: "raise sampling_rate",
+    NO_ROOM: "raise max_bytes",
+    NOT_WRITTEN: "give the recorder a path that can be written; the log says what is wrong with this one",
+    GOES_ON: "send the whole conversation instead of previous_response_id",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -87,10 +103,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         self, path: str | Path | None = None, *, sampling_rate: float = 1.0, max_bytes: int | None = None
     ) -> None:
         super().__init__(event_starts_to_ignore=[], event_ends_to_ignore=[])
-        if not isinstance(sampling_rate, int | float) or not 0 <= sampling_rate <= 1:
-            raise ConfigurationError(f"sampling_rate={sampling_rate}: pass a number from 0 to 1")
-        if max_bytes is not None and max_bytes <= 0:
-            raise ConfigurationError(f"max_bytes={max_bytes}: pass a positive number of bytes, or None for no limit")
+        _check(path, sampling_rate, max_bytes)
         self._journal = Journal(Path(path), max_bytes=max_bytes) if path is not None else None
         self._calls = RecordedCalls(self._journal or KeptInMemory(max_bytes=max_bytes))
         self._watcher = CallWatcher(self._calls)
@@ -115,7 +128,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         self._dispatcher.detach()
 
     @contextmanager
-    def recording(self, *, query_id: str | None = None, question: str | None = None) -> Iterator[None]:
+    def recording(self, query_id: str | None = None, *, question: str | None = None) -> Iterator[None]:
         """Record the calls made inside, tasks and `asyncio.to_thread` included, as the calls of one query.
 
         Many may be open at once, one per task. A stream that an engine returns inside belongs to it wherever it is
@@ -133,6 +146,9 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
     def carry(self, function: Callable[P, R]) -> Callable[P, R]:
         """Make a function that, on whatever thread it is called, runs inside the `recording` that is open here.
 
+        Raises:
+            ConfigurationError: If it is no function.
+
         Example:
             >>> from concurrent.futures import ThreadPoolExecutor
             >>> from llama_index.core.llms import MockLLM
@@ -142,7 +158,11 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             >>> len(handler.calls_of("q1"))
             2
         """
+        if not callable(function):
+            raise ConfigurationError(f"carry({function!r}): pass the function itself, not what it returned")
         context = contextvars.copy_context()
+        if inspect.iscoroutinefunction(function):
+            return cast("Callable[P, R]", carry_scopes(function))
 
         @functools.wraps(function)
         def carried(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -157,6 +177,8 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
         For the calls that LlamaIndex announces to nobody: structured predictions of `OpenAIResponses`, and LLM classes
         without the callback decorators. The given LLM is never changed.
         """
+        if not isinstance(llm, LLM):
+            raise ConfigurationError(f"wrap({llm!r}): pass an LLM of LlamaIndex")
         wrapped = wrap_llm(llm)
         self._dispatcher.adopt(wrapped.llm if isinstance(wrapped, StructuredLLM) else wrapped)
         return wrapped
@@ -293,18 +315,24 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
                 "kinds=... and where=..., and look at handler.examples(kinds=None)"
             )
         if summary.failed:
-            return (
-                f"LLM calls were seen, but none finished ({_counted(summary.failed)}); look into these failures, and "
-                "read streamed answers to their end"
-            )
+            has_streams = bool({NOT_READ, NOT_FINISHED} & summary.failed.keys())
+            advice = "read streamed answers to their end" if has_streams else "look into these failures"
+            return f"LLM calls were seen, but none finished ({_counted(summary.failed)}); {advice}"
         if summary.skipped:
-            return (
-                f"LLM calls finished, but none was kept ({_counted(summary.skipped)}); see sampling_rate, max_bytes "
-                "and the log"
-            )
+            cures = "; ".join(_CURES[reason] for reason in sorted(summary.skipped))
+            return f"LLM calls finished, but none was kept ({_counted(summary.skipped)}): {cures}"
         if self._is_cleared:
             return "no LLM call was recorded since handler.clear()"
         return self._doctor.why_nothing()
+
+
+def _check(path: object, sampling_rate: object, max_bytes: object) -> None:
+    if path is not None and (not isinstance(path, str | os.PathLike) or not os.fspath(path)):
+        raise ConfigurationError(f"path={path!r}: pass the path of the file to record into, or None to keep in memory")
+    if isinstance(sampling_rate, bool) or not isinstance(sampling_rate, int | float) or not 0 <= sampling_rate <= 1:
+        raise ConfigurationError(f"sampling_rate={sampling_rate!r}: pass a number from 0 to 1")
+    if max_bytes is not None and (isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes <= 0):
+        raise ConfigurationError(f"max_bytes={max_bytes!r}: pass a positive number of bytes, or None for no limit")
 
 
 def _counted(reasons: Mapping[str, int]) -> str:

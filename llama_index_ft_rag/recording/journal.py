@@ -22,11 +22,11 @@ try:
 except ImportError:  # Windows: processes that share a file rely on appending whole lines alone
     fcntl = None  # type: ignore[assignment]
 
-import pydantic_core
+from pydantic import TypeAdapter
 
 from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
-from llama_index_ft_rag.examples import CallKind, TrainingExample
+from llama_index_ft_rag.examples import RECORDING_BEGINNING, CallKind, TrainingExample, is_recording
 from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
 from llama_index_ft_rag.recording.log_lines import say
 from llama_index_ft_rag.recording.recorded_calls import Row
@@ -34,7 +34,7 @@ from llama_index_ft_rag.storage import dump_row, read_rows
 
 logger = logging.getLogger(__name__)
 
-_BEGINNING = b'{"call_id"'
+_ROWS = TypeAdapter(dict[str, Any])
 _LOCK_TRIES = 50
 _LOCK_PAUSE_S = 0.001
 
@@ -57,7 +57,7 @@ class Journal(LockOwner):
         self._opened_by = 0
         self._our_end = -1
         self._name = os.fspath(self.path)
-        self._inode = -1
+        self._identity = (-1, -1)
         self._is_patient = True
         self._is_stopped = False
         self._is_full = False
@@ -103,7 +103,7 @@ class Journal(LockOwner):
             data = _line(row)
             with self.lock:
                 return self._write(data)
-        except OSError as exc:
+        except (OSError, ConfigurationError) as exc:
             self._stop(exc)
             return NOT_WRITTEN
 
@@ -151,32 +151,44 @@ class Journal(LockOwner):
         return False
 
     def _current_file(self) -> int:
-        """The file that has our name now: ours may have been deleted, or moved by log rotation."""
+        """The file that has our name now: ours may have been deleted, moved by log rotation, or closed by the app."""
         if self._file is None or self._opened_by != os.getpid():  # a fork must not share our lock
             return self._open()
         try:
             found = os.stat(self._name)  # noqa: PTH116 - on every call, and a Path takes longer
         except FileNotFoundError:
             return self._open()
-        return self._file if found.st_ino == self._inode else self._open()
+        is_ours = (found.st_dev, found.st_ino) == self._identity and _is_open_as(self._file, self._identity)
+        return self._file if is_ours else self._open()
 
     def _open(self) -> int:
-        self._close()
-        self._our_end = -1
         file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_CLOEXEC", 0), 0o600)
-        self._close = weakref.finalize(self, os.close, file)
-        self._close.atexit = False
         opened = os.fstat(file)
-        if not stat.S_ISREG(opened.st_mode):
-            raise OSError(errno.EINVAL, "not a file that can be appended to")
-        _refuse_other_files(self.path, os.read(file, len(_BEGINNING)))
-        self._file, self._opened_by, self._inode = file, os.getpid(), opened.st_ino
+        identity = (opened.st_dev, opened.st_ino)
+        try:
+            if not stat.S_ISREG(opened.st_mode):
+                raise OSError(errno.EINVAL, "not a file that can be appended to")
+            _refuse_other_files(self.path, os.read(file, len(RECORDING_BEGINNING)))
+        except BaseException:
+            os.close(file)
+            raise
+        self._close()
+        self._close = weakref.finalize(self, _close_if_ours, file, identity)
+        self._close.atexit = False
+        self._file, self._opened_by, self._identity, self._our_end = file, os.getpid(), identity, -1
         return file
 
     def _stop(self, error: Exception) -> None:
         if not self._is_stopped:
             self._is_stopped = True
-            say(logger, logging.ERROR, "%s: nothing more is recorded, the app goes on: %s", self.path, error)
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            say(
+                logger,
+                logging.ERROR,
+                "%s: nothing more is recorded, the app goes on (%s); give the recorder a path that can be written",
+                self.path,
+                why,
+            )
 
     def _say_full(self) -> None:
         if not self._is_full:
@@ -208,11 +220,27 @@ def read_recording(
     source = Path(path)
     if not source.is_file():
         raise ExamplesError(f"{source}: no such recording; pass the path given to OpenAIFineTuningHandler")
+    if not is_recording(source) and source.stat().st_size:
+        raise ExamplesError(f"{source}: is no recording; pass the path given to OpenAIFineTuningHandler")
     return chosen((example for _, example in to_examples(_in_order(source))), kinds=kinds, where=where)
 
 
 def _nothing() -> None:
     """Close no file."""
+
+
+def _is_open_as(file: int, identity: tuple[int, int]) -> bool:
+    """Whether a descriptor is that of our file: an app that closes them all gets the number for one of its own."""
+    try:
+        opened = os.fstat(file)
+    except OSError:
+        return False
+    return (opened.st_dev, opened.st_ino) == identity
+
+
+def _close_if_ours(file: int, identity: tuple[int, int]) -> None:
+    if _is_open_as(file, identity):
+        os.close(file)
 
 
 def _in_order(path: Path, *, start: int = 0) -> list[Row]:
@@ -235,7 +263,7 @@ def _start_of(row: Row) -> float:
 
 def _line(row: Row) -> bytes:
     try:
-        return pydantic_core.to_json(row) + b"\n"  # four times as fast as json.dumps
+        return _ROWS.dump_json(row) + b"\n"  # four times as fast as json.dumps
     except ValueError:  # a lone surrogate, from broken model output
         return dump_row(row).encode("utf-8")
 
@@ -246,7 +274,7 @@ def _ends_a_line(file: int, size: int) -> bool:
 
 
 def _refuse_other_files(path: Path, beginning: bytes) -> None:
-    if not _BEGINNING.startswith(beginning):
+    if beginning.strip() and not RECORDING_BEGINNING.startswith(beginning):
         raise ConfigurationError(
             f"{path}: holds something else than a recording, such as a training file; give the recorder a path of its "
             "own and write the training file with save_finetuning_events"

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import get_args
 
 from pydantic import ValidationError
 
+from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
 from llama_index_ft_rag.recording.recorded_calls import Row
 from llama_index_ft_rag.storage import dump_row
@@ -83,7 +85,15 @@ def to_examples(rows: Iterable[Row]) -> Iterator[tuple[str, TrainingExample]]:
 def chosen(
     examples: Iterable[TrainingExample], *, kinds: Collection[CallKind] | None, where: Where | None
 ) -> list[TrainingExample]:
-    """The examples of these kinds, `None` for all, that `where` says yes to."""
+    """The examples of these kinds, `None` for all, that `where` says yes to.
+
+    Raises:
+        ConfigurationError: If there is no such kind.
+    """
+    known = get_args(CallKind)
+    unknown = [kinds] if isinstance(kinds, str) else [kind for kind in kinds or () if kind not in known]
+    if unknown:
+        raise ConfigurationError(f"kinds={unknown[0]!r}: no kind of call; pass a list of {', '.join(known)}")
     return [
         example
         for example in examples

@@ -11,8 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from llama_index.core.base.llms.types import (
+    CachePoint,
     ChatMessage,
     ChatResponse,
+    CitableBlock,
+    CitationBlock,
     CompletionResponse,
     ContentBlock,
     ImageBlock,
@@ -140,7 +143,8 @@ def _message_to_wire(message: ChatMessage) -> WireMessage:
     if len(message.blocks) == 1 and not message.additional_kwargs and type(message.blocks[0]) is TextBlock:
         role = message.role.value
         return {"role": _FOREIGN_ROLES.get(role, role), "content": message.blocks[0].text}
-    sent = dict(to_openai_message_dict(message))
+    blocks = [known for block in message.blocks for known in _known_to_chat(block)]
+    sent = dict(to_openai_message_dict(message.model_copy(update={"blocks": blocks})))
     wire = {key: plain(sent[key]) for key in _WIRE_KEYS if sent.get(key) is not None}
     wire["role"] = _FOREIGN_ROLES.get(wire["role"], wire["role"])
     if "tool_calls" in wire:
@@ -148,6 +152,13 @@ def _message_to_wire(message: ChatMessage) -> WireMessage:
     elif "content" not in wire and "audio" not in wire and "function_call" not in wire:
         wire["content"] = ""
     return wire
+
+
+def _known_to_chat(block: ContentBlock) -> Sequence[ContentBlock]:
+    """What the chat format has a word for in a block of another provider's."""
+    if isinstance(block, CachePoint | CitationBlock):  # marks beside a text
+        return []
+    return block.content if isinstance(block, CitableBlock) else [block]
 
 
 def _tool_call_to_wire(call: dict[str, Any]) -> dict[str, Any]:

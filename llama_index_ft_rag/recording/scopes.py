@@ -6,11 +6,16 @@ copied contexts see what was open when they began, until it is closed. Knows not
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
 
 from llama_index_ft_rag.recording.query_groups import QueryGroup
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # Outermost first, each with its owner.
 _scopes: ContextVar[tuple[tuple[object, QueryGroup], ...]] = ContextVar("ft_rag_scopes", default=())
@@ -34,3 +39,19 @@ def scope_here(owner: object) -> QueryGroup | None:
     if not scopes:
         return None
     return next((group for opened_by, group in reversed(scopes) if opened_by is owner and not group.is_over), None)
+
+
+def carry_scopes(function: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Make a coroutine function that, on whatever loop it runs, sees the scopes that are open here."""
+    scopes = _scopes.get()
+
+    @functools.wraps(function)
+    async def carried(*args: P.args, **kwargs: P.kwargs) -> R:
+        before = _scopes.get()
+        _scopes.set((*before, *scopes))
+        try:
+            return await function(*args, **kwargs)
+        finally:
+            _scopes.set(before)
+
+    return carried

@@ -138,10 +138,12 @@ class CallWatcher:
         if _goes_on(links[0], sent):
             call.left_out = GOES_ON
         self.calls.start(call, replaces=replaces)
-        call.kind = kind_asked(messages, place=place, step=call.step)
-        around = outside_judge(links) if call.kind == "judge" else links
-        call.question = question_of(around, group)
-        call.nodes = nodes_of(around, group)
+        call.question = question_of(links, group)
+        call.kind = kind_asked(messages, place=place, step=call.step, question=call.question)
+        if call.kind == "judge":
+            links = outside_judge(links)
+            call.question = question_of(links, group)
+        call.nodes = nodes_of(links, group)
         return call
 
     def end(self, call_id: str, response: Any, *, request: Request | None = None) -> None:
@@ -233,8 +235,8 @@ def _fit(request: Request | None, call: RecordedCall) -> int:
         return 2 if request == call.request else 0
     if len(request) < len(call.request) or not all(map(operator.is_, request, call.request)):
         return 0
-    # Others may have appended the answer to the app's list meanwhile.
-    return 2 if len(request) == len(call.request) else 1
+    # Others may have appended the answer to the app's list meanwhile: then the longest beginning is meant.
+    return 1 + len(call.request) + (len(request) == len(call.request))
 
 
 def _instructions(span: Span, sent: Mapping[str, Any]) -> list[WireMessage]:
