@@ -23,7 +23,7 @@ from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.examples import TrainingExample, Usage
 from llama_index_ft_rag.questions import Question
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler
-from llama_index_ft_rag.recording.messages import BROKE_OFF, EMPTY_ANSWER
+from llama_index_ft_rag.recording.reasons import BROKE_OFF, EMPTY_ANSWER
 from llama_index_ft_rag.storage import append_row, read_rows
 
 logger = logging.getLogger(__name__)

@@ -49,10 +49,10 @@ ORDER = """
     questions.wording questions.question questions.prompts questions.replies questions.passages questions.harvest
     questions.generator questions.parting questions
 
-    recording.log_lines recording.messages recording.query_groups recording.scopes recording.call_kinds
-    recording.recorded_calls recording.kept_rows recording.journal recording.spans recording.streams
-    recording.places recording.watching recording.wrapping recording.ears recording.doctor recording.dispatching
-    recording.handler recording
+    recording.log_lines recording.reasons recording.messages recording.query_groups recording.scopes
+    recording.call_kinds recording.recorded_calls recording.kept_rows recording.journal recording.spans
+    recording.streams recording.places recording.sent_settings recording.watching recording.wrapping recording.ears
+    recording.doctor recording.dispatching recording.handler recording
 
     ledger.stored_responses ledger.store ledger.account ledger.llm ledger.embedding ledger.ledger ledger
 

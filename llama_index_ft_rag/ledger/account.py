@@ -31,7 +31,8 @@ from llama_index_ft_rag.ledger.store import (
     StoredAnswer,
 )
 from llama_index_ft_rag.ledger.stored_responses import dump_response
-from llama_index_ft_rag.recording.messages import BROKE_OFF, broke_off, plain, to_wire, tools_to_wire, usage_of
+from llama_index_ft_rag.recording.messages import broke_off, plain, to_wire, tools_to_wire, usage_of
+from llama_index_ft_rag.recording.reasons import BROKE_OFF
 
 # Settings of an LLM or embedding that do not change what it answers: secrets, transport, LlamaIndex's own wiring.
 _IRRELEVANT_SETTINGS = frozenset(

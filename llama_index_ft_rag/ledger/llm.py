@@ -30,7 +30,7 @@ from llama_index_ft_rag.ledger.account import Account, chat_request, completion_
 from llama_index_ft_rag.ledger.store import CallMethod, StoredAnswer
 from llama_index_ft_rag.ledger.stored_responses import load_chat_response, load_completion_response
 from llama_index_ft_rag.recording.messages import REPLAYED_LATENCY
-from llama_index_ft_rag.recording.wrapping import inside_span
+from llama_index_ft_rag.recording.spans import inside_span
 
 Chunk = TypeVar("Chunk", ChatResponse, CompletionResponse)
 

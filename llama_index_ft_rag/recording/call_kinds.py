@@ -56,7 +56,8 @@ class CallPlace:
     """Where in an app a call was made, as far as that is known."""
 
     is_in_engine: bool | None = None
-    """Whether a query or chat engine, an agent or a workflow made it; `None` where that is unknown."""
+    """Whether a query or chat engine, an agent or a workflow made it, or the app asked for just this call to be
+    recorded; `None` where that is unknown."""
     is_in_synthesizer: bool = False
     """Whether it wrote an answer from contexts."""
     is_in_agent: bool = False
@@ -68,18 +69,6 @@ class CallPlace:
 
 
 UNKNOWN_PLACE = CallPlace()
-
-
-def classify(messages: Sequence[Mapping[str, Any]], *, place: CallPlace = UNKNOWN_PLACE, step: int = 0) -> CallKind:
-    """Tell what a finished call was for.
-
-    Args:
-        messages: The call's wire messages, the assistant's answer last.
-        place: Where it was made.
-        step: 0 for the first call of its query, 1 for the next, ...
-    """
-    *asked, answer = messages
-    return kind_asked(asked, place=place, step=step) or kind_answered(answer, place=place)
 
 
 def kind_asked(

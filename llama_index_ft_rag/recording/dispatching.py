@@ -38,7 +38,8 @@ from llama_index_ft_rag.recording.doctor import AttachDoctor
 from llama_index_ft_rag.recording.ears import listen
 from llama_index_ft_rag.recording.places import kind_told_by_template, tree_around
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import NO_RESPONSE, RecordedCall
+from llama_index_ft_rag.recording.reasons import NO_RESPONSE
+from llama_index_ft_rag.recording.recorded_calls import RecordedCall
 from llama_index_ft_rag.recording.scopes import open_scope, scope_here
 from llama_index_ft_rag.recording.spans import RunningSpans, Span
 from llama_index_ft_rag.recording.streams import Streams
@@ -80,6 +81,7 @@ class DispatcherFront(LockOwner):
     def detach(self) -> None:
         """Record no more than the scopes now open."""
         _attached.discard(self)
+        self._just_begun.clear()
 
     @contextmanager
     def scope(self, group: QueryGroup) -> Iterator[None]:
@@ -298,6 +300,9 @@ class DispatcherFront(LockOwner):
             if origin not in links and span not in around:  # a span may read a stream of its own making
                 own = [link for link in links if link is span or (link.role == "llm" and link not in around)]
                 own[-1].parent = origin
+                if any(link.group is not None for link in around):  # not of the scope in which it is read
+                    for link in own:
+                        link.group = None
                 links = [*own, *around]
         return links
 

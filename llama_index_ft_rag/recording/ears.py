@@ -64,10 +64,6 @@ class _EventEar(BaseEventHandler):
     def __init__(self, listener: weakref.ref[Listener]) -> None:
         BaseModel.__init__(self, listener=listener)
 
-    @classmethod
-    def class_name(cls) -> str:
-        return "FineTuningEventHandler"
-
     def handle(self, event: BaseEvent, **kwargs: Any) -> None:  # noqa: ARG002 - LlamaIndex's signature
         listener = self.listener()
         if listener is not None:
@@ -82,10 +78,6 @@ class _SpanEar(BaseSpanHandler[BaseSpan]):
 
     def __init__(self, listener: weakref.ref[Listener]) -> None:
         BaseModel.__init__(self, listener=listener)
-
-    @classmethod
-    def class_name(cls) -> str:
-        return "FineTuningSpanHandler"
 
     def span_enter(
         self,

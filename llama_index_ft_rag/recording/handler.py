@@ -29,18 +29,12 @@ from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError
 from llama_index_ft_rag.examples import CallKind, TrainingExample, provenance_path, write_examples
 from llama_index_ft_rag.recording.dispatching import DispatcherFront
 from llama_index_ft_rag.recording.doctor import AttachDoctor
-from llama_index_ft_rag.recording.journal import NOT_WRITTEN, Journal
-from llama_index_ft_rag.recording.kept_rows import NO_ROOM, KeptInMemory, Where, chosen, to_examples
+from llama_index_ft_rag.recording.journal import Journal
+from llama_index_ft_rag.recording.kept_rows import KeptInMemory, Where, chosen, to_examples
 from llama_index_ft_rag.recording.messages import from_wire
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import (
-    GOES_ON,
-    NOT_FINISHED,
-    NOT_READ,
-    NOT_SAMPLED,
-    RecordedCalls,
-    RecordingSummary,
-)
+from llama_index_ft_rag.recording.reasons import GOES_ON, NO_ROOM, NOT_FINISHED, NOT_READ, NOT_SAMPLED, NOT_WRITTEN
+from llama_index_ft_rag.recording.recorded_calls import RecordedCalls, RecordingSummary
 from llama_index_ft_rag.recording.scopes import carry_scopes
 from llama_index_ft_rag.recording.watching import CallWatcher
 from llama_index_ft_rag.recording.wrapping import wrap_llm
@@ -322,7 +316,7 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
             cures = "; ".join(_CURES[reason] for reason in sorted(summary.skipped))
             return f"LLM calls finished, but none was kept ({_counted(summary.skipped)}): {cures}"
         if self._is_cleared:
-            return "no LLM call was recorded since handler.clear()"
+            return "no LLM call was recorded since handler.clear(); ask something first, or save before clearing"
         return self._doctor.why_nothing()
 
 

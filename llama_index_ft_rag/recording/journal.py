@@ -27,8 +27,9 @@ from pydantic import TypeAdapter
 from llama_index_ft_rag.concurrency import LockOwner
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.examples import RECORDING_BEGINNING, CallKind, TrainingExample, is_recording
-from llama_index_ft_rag.recording.kept_rows import NO_ROOM, Where, chosen, to_examples
+from llama_index_ft_rag.recording.kept_rows import Where, chosen, to_examples
 from llama_index_ft_rag.recording.log_lines import say
+from llama_index_ft_rag.recording.reasons import NO_ROOM, NOT_WRITTEN
 from llama_index_ft_rag.recording.recorded_calls import Row
 from llama_index_ft_rag.storage import dump_row, read_rows
 
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 _ROWS = TypeAdapter(dict[str, Any])
 _LOCK_TRIES = 50
 _LOCK_PAUSE_S = 0.001
-
-NOT_WRITTEN = "not written to the file"
 
 
 class Journal(LockOwner):
@@ -74,7 +73,7 @@ class Journal(LockOwner):
 
     def rename(self, call_id: str, kind: CallKind) -> None:
         """Append what a call was for, once that is known."""
-        self._append({"call_id": call_id, "kind": kind})
+        self._append({"call_id": call_id, "kind": kind}, is_limited=False)
 
     def rows(self, query_id: str | None = None) -> list[Row]:
         """The calls in the file, those of other processes too, in the order they started."""
@@ -96,23 +95,23 @@ class Journal(LockOwner):
         except OSError:
             self._cleared = ((0, 0), 0)
 
-    def _append(self, row: Row) -> str | None:
+    def _append(self, row: Row, *, is_limited: bool = True) -> str | None:
         if self._is_stopped:
             return NOT_WRITTEN
         try:
             data = _line(row)
             with self.lock:
-                return self._write(data)
+                return self._write(data, most_bytes=self._max_bytes if is_limited else None)
         except (OSError, ConfigurationError) as exc:
             self._stop(exc)
             return NOT_WRITTEN
 
-    def _write(self, data: bytes) -> str | None:
+    def _write(self, data: bytes, *, most_bytes: int | None) -> str | None:
         file = self._current_file()
         is_alone = self._lock_others_out(file)
         try:
             size = os.lseek(file, 0, os.SEEK_END)
-            if self._max_bytes is not None and size + len(data) > self._max_bytes:
+            if most_bytes is not None and size + len(data) > most_bytes:
                 self._say_full()
                 return NO_ROOM
             if size != self._our_end and size and not _ends_a_line(file, size):
@@ -169,6 +168,8 @@ class Journal(LockOwner):
             if not stat.S_ISREG(opened.st_mode):
                 raise OSError(errno.EINVAL, "not a file that can be appended to")
             _refuse_other_files(self.path, os.read(file, len(RECORDING_BEGINNING)))
+            if not opened.st_size and hasattr(os, "fchmod"):  # what somebody made beforehand holds nothing private yet
+                os.fchmod(file, 0o600)
         except BaseException:
             os.close(file)
             raise
@@ -249,6 +250,8 @@ def _in_order(path: Path, *, start: int = 0) -> list[Row]:
     for row in read_rows(path, start=start, lost="the call it held is lost"):
         call_id = str(row.get("call_id"))
         if "messages" in row:
+            if call_id in by_id and by_id[call_id]["messages"] == row["messages"]:
+                continue  # two handlers on one file, such as a notebook cell that ran twice, saw the same call
             calls.append(row)
             by_id[call_id] = row
         elif call_id in by_id:
@@ -263,7 +266,7 @@ def _start_of(row: Row) -> float:
 
 def _line(row: Row) -> bytes:
     try:
-        return _ROWS.dump_json(row) + b"\n"  # four times as fast as json.dumps
+        return _ROWS.dump_json(row) + b"\n"  # several times as fast as json.dumps
     except ValueError:  # a lone surrogate, from broken model output
         return dump_row(row).encode("utf-8")
 

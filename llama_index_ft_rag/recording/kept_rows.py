@@ -14,12 +14,12 @@ from pydantic import ValidationError
 
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.examples import CallKind, TrainingExample
+from llama_index_ft_rag.recording.reasons import NO_ROOM
 from llama_index_ft_rag.recording.recorded_calls import Row
 from llama_index_ft_rag.storage import dump_row
 
 logger = logging.getLogger(__name__)
 
-NO_ROOM = "over the size limit"
 
 Where = Callable[[TrainingExample], bool]
 """Called with each example; says whether it is wanted."""

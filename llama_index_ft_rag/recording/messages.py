@@ -31,10 +31,6 @@ from llama_index_ft_rag.examples import Usage
 WireMessage = dict[str, Any]
 """One message as it goes over the wire: `role`, `content`, and what tools need."""
 
-BROKE_OFF = "stream broke off"
-"""Why a call has no answer whose stream ended in the middle without an error, as a proxy may end it."""
-EMPTY_ANSWER = "empty answer"
-"""Why a call has no answer that finished without a text, a tool call or a sound."""
 REPLAYED_LATENCY = "replayed_latency_s"
 """Key in `additional_kwargs` under which a replayed answer says how long it took the first time."""
 
@@ -93,7 +89,9 @@ def tools_to_wire(tools: Sequence[Any] | None) -> list[dict[str, Any]] | None:
 
 def usage_of(response: ChatResponse | CompletionResponse) -> Usage:
     """The tokens that a response says it cost; unknown for most streams."""
-    reported = (response.raw is not None and _get(response.raw, "usage")) or response.additional_kwargs
+    reported = response.additional_kwargs
+    if response.raw is not None:  # a stream of the Responses API ends with an event that holds the response
+        reported = _get(response.raw, "usage") or _get(_get(response.raw, "response"), "usage") or reported
     if not reported:
         return UNKNOWN_USAGE
     return Usage(

@@ -1,7 +1,7 @@
 """What the calls of one query have in common.
 
-In: questions and retrieved nodes as they become known. Out: a `QueryGroup` that numbers its calls. Knows nothing
-of LlamaIndex.
+In: questions and retrieved nodes as they become known. Out: a `QueryGroup`, in which the recorder counts them.
+Knows nothing of LlamaIndex.
 """
 
 from __future__ import annotations

@@ -19,13 +19,7 @@ from llama_index_ft_rag.examples import CallKind, Usage
 from llama_index_ft_rag.recording.call_kinds import CallPlace, kind_answered
 from llama_index_ft_rag.recording.messages import WireMessage
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-
-NOT_FINISHED = "not finished"
-NO_RESPONSE = "no response"
-NOT_READ = "stream not read to its end"
-NOT_SAMPLED = "not sampled"
-GOES_ON = "goes on from a stored response"
-"""Why a call is not kept whose first messages only the service knows."""
+from llama_index_ft_rag.recording.reasons import NO_RESPONSE, NOT_FINISHED, NOT_READ, NOT_SAMPLED
 
 MOST_OPEN = 10_000
 """How many calls may be open at once; past that, the oldest counts as not finished."""

@@ -1,18 +1,21 @@
 """Which span runs inside which, and what each of them is there for.
 
 In: LlamaIndex's span notices. Out: `Span`s, each with its parent, so that an LLM call can tell by whom and what for
-it was made. A span is forgotten when it ends, unless one inside it still runs. Knows nothing of what is recorded.
+it was made. A span is forgotten when it ends, unless one inside it still runs. What the recorder makes of a span is
+noted on it; this module decides nothing of that.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
 from llama_index.core.base.llms.types import ChatMessage
+from llama_index.core.instrumentation.span import active_span_id
 from llama_index.core.schema import NodeWithScore, QueryBundle
 from pydantic import BaseModel
 
@@ -20,7 +23,7 @@ from llama_index_ft_rag.examples import CallKind
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import RecordedCall
 
-SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "stream_writer", "llm", "wrapper", "other"]
+SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "llm", "wrapper", "other"]
 """`llm` is a model; a `wrapper` asks another LLM, whose call counts where that one announces it."""
 
 # By class name, so that nothing is imported for the sake of an isinstance check; a subclass comes before its bases.
@@ -34,7 +37,6 @@ _ROLES: dict[str, SpanRole] = {
     "BaseChatEngine": "engine",
     "BaseSynthesizer": "synthesizer",
     "BaseRetriever": "retriever",
-    "StreamingAgentChatResponse": "stream_writer",
 }
 _PURPOSES: dict[str, CallKind] = {
     "BaseSelector": "selector",
@@ -134,8 +136,18 @@ class RunningSpans:
         return self._spans.pop(span_id, None)
 
     def find(self, span_id: str | None) -> Span | None:
-        """A running span."""
+        """The span that runs under this id, if one does."""
         return self._spans.get(span_id) if span_id is not None else None
+
+
+@contextmanager
+def inside_span(span_id: str | None) -> Iterator[None]:
+    """Do something as if it were done in the span that asked for it, so that both are seen as one call."""
+    token = active_span_id.set(span_id)
+    try:
+        yield
+    finally:
+        active_span_id.reset(token)
 
 
 @lru_cache(maxsize=1024)

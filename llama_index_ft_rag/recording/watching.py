@@ -1,8 +1,7 @@
 """From what an LLM event carries to a recorded call; the part that both fronts of the recorder share.
 
 In: the parts of start, end and error events. Out: `RecordedCalls` filled with snapshots taken at the start.
-Never raises: a call that cannot be recorded is counted, and logged the first time. Knows nothing of where
-events come from.
+A call that cannot be recorded is counted, and logged the first time. Knows nothing of where events come from.
 """
 
 from __future__ import annotations
@@ -14,19 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, CompletionResponse
-from llama_index.llms.openai import OpenAI, OpenAIResponses
 
 from llama_index_ft_rag.recording.call_kinds import kind_asked
 from llama_index_ft_rag.recording.log_lines import say
 from llama_index_ft_rag.recording.messages import (
-    BROKE_OFF,
-    EMPTY_ANSWER,
     REPLAYED_LATENCY,
     UNKNOWN_USAGE,
     WireMessage,
     broke_off,
     finish_reason_of,
-    plain,
     prompt_to_wire,
     response_to_wire,
     says_nothing,
@@ -36,14 +31,17 @@ from llama_index_ft_rag.recording.messages import (
 )
 from llama_index_ft_rag.recording.places import nodes_of, outside_judge, place_of, question_of
 from llama_index_ft_rag.recording.query_groups import QueryGroup
-from llama_index_ft_rag.recording.recorded_calls import (
+from llama_index_ft_rag.recording.reasons import (
+    BROKE_OFF,
+    CANCELLED,
+    EMPTY_ANSWER,
     GOES_ON,
     NO_RESPONSE,
+    NOT_EXPRESSIBLE,
     NOT_READ,
-    CallAnswer,
-    RecordedCall,
-    RecordedCalls,
 )
+from llama_index_ft_rag.recording.recorded_calls import CallAnswer, RecordedCall, RecordedCalls
+from llama_index_ft_rag.recording.sent_settings import goes_on, instructions_sent, parameters_in, settings_sent
 from llama_index_ft_rag.recording.spans import Span
 
 logger = logging.getLogger(__name__)
@@ -52,36 +50,6 @@ Told = TypeVar("Told")
 
 Request = Sequence[ChatMessage] | str
 """The messages of a chat or the prompt of a completion."""
-
-# What is kept of a call's settings. Named one by one: an app may pass headers and keys beside them.
-_PARAMETERS = frozenset(
-    {
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "max_output_tokens",
-        "stop",
-        "seed",
-        "n",
-        "presence_penalty",
-        "frequency_penalty",
-        "logit_bias",
-        "reasoning_effort",
-        "reasoning",
-        "reasoning_options",
-        "verbosity",
-        "modalities",
-        "response_format",
-        "text",
-        "text_format",
-        "tool_choice",
-        "service_tier",
-    }
-)
-
-
-_OWN_SETTINGS = _PARAMETERS | {"tools", "parallel_tool_calls"}
 
 
 class CallWatcher:
@@ -118,10 +86,10 @@ class CallWatcher:
         Raises:
             ValueError: If it holds something that the chat format has no word for.
         """
-        sent = _settings_sent(links[0], settings)
+        sent = settings_sent(links[0], settings)
         parallel = sent.get("parallel_tool_calls")
         name = model.get("model_name") or model.get("model")
-        messages = _instructions(links[0], sent) + _snapshot(request)
+        messages = instructions_sent(links[0], sent) + _snapshot(request)
         place = place_of(links, is_meant=is_meant)
         call = RecordedCall(
             call_id=call_id,
@@ -132,10 +100,10 @@ class CallWatcher:
             has_own_id=links[0].is_asked and links[0].role in ("llm", "wrapper"),
             tools=tools_to_wire(sent.get("tools")),
             parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-            parameters={name: plain(sent[name]) for name in sorted(_PARAMETERS & sent.keys())},
+            parameters=parameters_in(sent),
             model=name if isinstance(name, str) else None,
         )
-        if _goes_on(links[0], sent):
+        if goes_on(links[0], sent):
             call.left_out = GOES_ON
         self.calls.start(call, replaces=replaces)
         call.question = question_of(links, group)
@@ -166,7 +134,7 @@ class CallWatcher:
         try:
             message = response_to_wire(response)
         except ValueError:
-            self.calls.fail(call, "not expressible in the chat format")
+            self.calls.fail(call, NOT_EXPRESSIBLE)
             return
         if says_nothing(message):
             self.calls.fail(call, EMPTY_ANSWER)
@@ -190,7 +158,7 @@ class CallWatcher:
         if isinstance(error, GeneratorExit):
             reason = NOT_READ
         elif isinstance(error, asyncio.CancelledError):
-            reason = "cancelled"
+            reason = CANCELLED
         else:
             reason = type(error).__name__
         self.calls.fail(call, reason)
@@ -237,36 +205,3 @@ def _fit(request: Request | None, call: RecordedCall) -> int:
         return 0
     # Others may have appended the answer to the app's list meanwhile: then the longest beginning is meant.
     return 1 + len(call.request) + (len(request) == len(call.request))
-
-
-def _instructions(span: Span, sent: Mapping[str, Any]) -> list[WireMessage]:
-    """What an LLM of the Responses API sends beside its messages, and no event carries."""
-    if "instructions" not in getattr(span.instance, "__dict__", {}):
-        return []
-    instructions = sent.get("instructions")
-    return [{"role": "system", "content": instructions}] if isinstance(instructions, str) and instructions else []
-
-
-def _goes_on(span: Span, sent: Mapping[str, Any]) -> bool:
-    """Whether the Responses API is told to put what it has stored before the messages."""
-    if sent.get("previous_response_id"):
-        return True
-    own = getattr(span.instance, "__dict__", {})
-    return "track_previous_responses" in own and bool(getattr(span.instance, "_previous_response_id", None))
-
-
-def _settings_sent(span: Span, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a call as they are sent: its own and those of its LLM, the ones that win last."""
-    llm = span.instance
-    if "structured_predict" in span.method:  # of the Responses API: it leaves out what its LLM is set to
-        merged = {**settings}
-    elif isinstance(llm, OpenAI | OpenAIResponses):
-        # Which setting wins, and under which name it is sent, is decided in there, for each model its own way.
-        merged = llm._get_model_kwargs(**settings)  # noqa: SLF001
-    else:
-        fields = getattr(llm, "__dict__", {})
-        merged = {name: value for name, value in fields.items() if name in _OWN_SETTINGS}
-        extra = fields.get("additional_kwargs")
-        merged.update(extra if isinstance(extra, dict) else {})
-        merged.update(settings)
-    return {name: value for name, value in merged.items() if value is not None}

@@ -8,8 +8,7 @@ of who listens.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Mapping, Sequence
 from copy import copy
 from functools import cache
 from typing import Any, TypeVar
@@ -33,6 +32,8 @@ from llama_index.core.prompts import BasePromptTemplate
 from llama_index.llms.openai import OpenAIResponses
 from pydantic import BaseModel, PrivateAttr
 
+from llama_index_ft_rag.recording.spans import inside_span
+
 Chunk = TypeVar("Chunk", ChatResponse, CompletionResponse)
 Copied = TypeVar("Copied")
 
@@ -48,42 +49,42 @@ class AnnouncedLLM(LLM):
 
     @llm_chat_callback()
     def chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Ask, aloud."""
+        """Ask the LLM inside, and announce it."""
         return self._announced.chat(messages, **kwargs)
 
     @llm_chat_callback()
     async def achat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponse:
-        """Ask, aloud."""
+        """Do what `chat` does, async."""
         return await self._announced.achat(messages, **kwargs)
 
     @llm_chat_callback()
     def stream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseGen:
-        """Ask, aloud."""
+        """Ask for a stream, and announce it."""
         return _generator(self._announced.stream_chat(messages, **kwargs))
 
     @llm_chat_callback()
     async def astream_chat(self, messages: Sequence[ChatMessage], **kwargs: Any) -> ChatResponseAsyncGen:
-        """Ask, aloud."""
+        """Do what `stream_chat` does, async."""
         return _async_generator(await self._announced.astream_chat(messages, **kwargs))
 
     @llm_completion_callback()
     def complete(self, *args: Any, **kwargs: Any) -> CompletionResponse:
-        """Ask, aloud."""
+        """Ask the LLM inside, and announce it."""
         return self._announced.complete(*args, **kwargs)
 
     @llm_completion_callback()
     async def acomplete(self, *args: Any, **kwargs: Any) -> CompletionResponse:
-        """Ask, aloud."""
+        """Do what `complete` does, async."""
         return await self._announced.acomplete(*args, **kwargs)
 
     @llm_completion_callback()
     def stream_complete(self, *args: Any, **kwargs: Any) -> CompletionResponseGen:
-        """Ask, aloud."""
+        """Ask for a stream, and announce it."""
         return _generator(self._announced.stream_complete(*args, **kwargs))
 
     @llm_completion_callback()
     async def astream_complete(self, *args: Any, **kwargs: Any) -> CompletionResponseAsyncGen:
-        """Ask, aloud."""
+        """Do what `stream_complete` does, async."""
         return _async_generator(await self._announced.astream_complete(*args, **kwargs))
 
 
@@ -97,7 +98,7 @@ class AnnouncedResponses(AnnouncedLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Any:
-        """Ask, aloud."""
+        """Ask the service, and announce what is sent and what came back."""
         client, heard, span_id = _private(self._announced, "_client"), _HeardPrompt(prompt), active_span_id.get()
 
         def parse(**sent: Any) -> Any:
@@ -122,7 +123,7 @@ class AnnouncedResponses(AnnouncedLLM):
         llm_kwargs: dict[str, Any] | None = None,
         **prompt_args: Any,
     ) -> Any:
-        """Ask, aloud."""
+        """Do what `structured_predict` does, async."""
         client, heard, span_id = _private(self._announced, "_aclient"), _HeardPrompt(prompt), active_span_id.get()
 
         async def parse(**sent: Any) -> Any:
@@ -160,16 +161,6 @@ def wrap_llm(inner: LLM) -> LLM:
     object.__setattr__(wrapped, "__class__", _announced_class(type(inner)))
     _add_private(wrapped, _announced=inner)
     return wrapped
-
-
-@contextmanager
-def inside_span(span_id: str | None) -> Iterator[None]:
-    """Do something as if it were done in the span that asked for it, so that both are seen as one call."""
-    token = active_span_id.set(span_id)
-    try:
-        yield
-    finally:
-        active_span_id.reset(token)
 
 
 @cache
