@@ -28,6 +28,7 @@ from engine_desk import (
     ask_in_turn,
     astream_chat,
     chat,
+    memory,
     query,
     read,
     run_agent,
@@ -359,11 +360,11 @@ def test_nodes_are_those_that_the_response_names(
     handler: OpenAIFineTuningHandler, make_service: Callable[..., Service]
 ) -> None:
     """Engines made from an index: ids and scores equal the response's sources."""
-    row = ROWS[0]
-    desk = desk_for(row, make_service(), handler, fronts=["attach"])
+    desk = desk_for(ROWS[0], make_service(), handler, fronts=["attach"])
+    chat_engine = desk.index.as_chat_engine(similarity_top_k=TOP_K, chat_mode="context", memory=memory())
     responses = [
         desk.index.as_query_engine(similarity_top_k=TOP_K).query("Question 0?"),
-        desk.index.as_chat_engine(similarity_top_k=TOP_K, chat_mode="context").chat("Question 1?"),
+        chat_engine.chat("Question 1?"),
     ]
 
     sources = [[(node.node_id, node.score) for node in response.source_nodes] for response in responses]
