@@ -287,7 +287,9 @@ def test_what_cannot_be_written_stops_the_recording(
     answers = [llm.complete("Go on?").text for _ in range(3)]
 
     assert answers == ["yes"] * 3
-    assert [record.message.split(": ")[1] for record in caplog.records] == ["nothing more is recorded, the app goes on"]
+    [record] = caplog.records
+    assert "nothing more is recorded, the app goes on (" in record.message
+    assert record.message.endswith("give the recorder a path that can be written")
     assert (handler.summary().finished, handler.summary().skipped) == (0, {"not written to the file": 3})
     assert handler.examples(kinds=None) == []
     with pytest.raises(EmptyRecordingError, match="3 x not written to the file"):
@@ -351,3 +353,42 @@ def test_a_lock_that_others_hold_does_not_hold_up_the_app(path: Path, kind: int)
     thread.join()
     assert not is_held_up
     assert handler.summary().finished + sum(handler.summary().skipped.values()) == 2
+
+
+def test_an_app_that_closes_all_descriptors_keeps_its_own_files(tmp_path: Path) -> None:
+    """As daemons do: the number that was the recording's is then another file's, and is left alone."""
+    handler = recorded(tmp_path / "calls.jsonl", "one")
+    numbers = {int(entry.name) for entry in Path("/proc/self/fd").iterdir()}
+    mine = next(number for number in numbers if _is_same(number, tmp_path / "calls.jsonl"))
+    os.close(mine)
+    others = os.open(tmp_path / "others.txt", os.O_RDWR | os.O_CREAT)
+    with handler.recording():
+        Yes().complete("two")
+
+    assert (others, os.fstat(others).st_size) == (mine, 0)
+    assert [call.messages[0]["content"] for call in handler.examples()] == ["one", "two"]
+    os.close(others)
+
+
+def test_a_file_of_others_under_our_name_ends_the_recording(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Calls are counted from then on, and what is not ours stays as it is, also when ours comes back."""
+    path = tmp_path / "calls.jsonl"
+    handler = recorded(path, "one")
+    path.rename(tmp_path / "rotated")
+    path.write_text("not ours")
+    with handler.recording():
+        Yes().complete("two")
+        path.rename(tmp_path / "others")
+        (tmp_path / "rotated").rename(path)
+        Yes().complete("three")
+
+    assert (tmp_path / "others").read_text() == "not ours"
+    assert handler.summary().skipped == {"not written to the file": 2}
+    assert len(caplog.records) == 1
+
+
+def _is_same(number: int, path: Path) -> bool:
+    try:
+        return os.path.sameopenfile(number, number) and os.path.samestat(os.fstat(number), path.stat())
+    except OSError:
+        return False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 from llama_index.core.base.llms.types import (
+    CacheControl,
+    CachePoint,
     ChatMessage,
     ChatResponse,
+    CitableBlock,
     CompletionResponse,
     ImageBlock,
     TextBlock,
@@ -140,3 +143,14 @@ def test_plain_values_are_the_same_in_every_process() -> None:
         "2": "builtins.object",
         "t": "llama_index.core.base.llms.types.TextBlock",
     }
+
+
+def test_marks_of_other_providers_beside_a_text_are_left_out() -> None:
+    """Cache points and citations have no word in the chat format; the text they stand beside is what counts."""
+    blocks = [TextBlock(text="Be brief."), CachePoint(cache_control=CacheControl(type="ephemeral"))]
+    cited = [CitableBlock(title="a", source="b", content=[TextBlock(text="A fact.")])]
+
+    assert to_wire([ChatMessage(role="system", blocks=blocks), ChatMessage(role="user", blocks=cited)]) == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "A fact."},
+    ]

@@ -277,7 +277,7 @@ def _ends_a_line(file: int, size: int) -> bool:
 
 
 def _refuse_other_files(path: Path, beginning: bytes) -> None:
-    if beginning.strip() and not RECORDING_BEGINNING.startswith(beginning):
+    if not RECORDING_BEGINNING.startswith(beginning):
         raise ConfigurationError(
             f"{path}: holds something else than a recording, such as a training file; give the recorder a path of its "
             "own and write the training file with save_finetuning_events"
