@@ -50,7 +50,7 @@ def main(report: str, train_file: str, eval_file: str) -> None:
     query_engine = index.as_query_engine(similarity_top_k=2, llm=endpoint.llm(TEACHER))
     for question in train_questions:
         query_engine.query(question)
-    Settings.callback_manager = CallbackManager([])
+    Settings.callback_manager.remove_handler(finetuning_handler)  # a new CallbackManager([]) would take it over
 
     # 3. Fine-tuning.
     finetuning_handler.save_finetuning_events("finetuning_events.jsonl")

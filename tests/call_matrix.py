@@ -70,10 +70,12 @@ class Row:
     """Settings that are sent, and recorded only from a wrapped LLM."""
     counted: str = ""
     """Why a call is not kept."""
-    counted_too: str = ""
-    """What may be counted instead, by the order in which Python lets go of things."""
+    counted_too: Collection[str] = ()
+    """What may be counted instead, by who tells of it and by the order in which Python lets go of things."""
     is_sent: bool = True
     """Whether a request reaches the service."""
+    is_read: bool = True
+    """Whether the app reads what it gets."""
     raises: type[Exception] | None = None
     """What reaches the app."""
     remarks: str = ""
@@ -286,6 +288,7 @@ MATRIX: dict[str, list[Row]] = {
             llm=CHAT,
             counted="not finished",
             is_sent=False,
+            is_read=False,
             remarks="nothing is sent",
         ),
         Row(
@@ -294,6 +297,7 @@ MATRIX: dict[str, list[Row]] = {
             llm=CHAT,
             counted="stream not read to its end",
             is_sent=False,
+            is_read=False,
             remarks="nothing is sent",
         ),
         Row(calls=completions(), llm=CHAT, roles=TWO, remarks="the prompt is sent as a user message"),
@@ -388,10 +392,10 @@ MATRIX: dict[str, list[Row]] = {
             how="a stream without a chunk",
             llm=SILENT,
             counted="no response",
-            counted_too="stream not read to its end",
+            counted_too=("stream not read to its end", "ValidationError"),
             raises=ValidationError,
-            remarks="the app gets LlamaIndex's own `ValidationError`; without a callback manager no event tells of the "
-            "end, and a stream that is gone by then counts as not read",
+            remarks="the app gets LlamaIndex's own `ValidationError`; through `handler.wrap` that is what is counted; "
+            "attached, a stream that is gone before its end was told counts as `stream not read to its end`",
         ),
     ],
     "`OpenAI`, a completion model (`/v1/completions`)": [
@@ -517,8 +521,8 @@ MATRIX: dict[str, list[Row]] = {
             heard=("wrap",),
             remarks="LlamaIndex tells nobody of it",
         ),
-        Row(calls=chats(), how="`MockLLM`", llm=echo, roles=THREE, on_the_wire=flattened),
-        Row(calls=completions(), how="`MockLLM`", llm=echo, roles=TWO),
+        Row(calls=chats(), how="`MockLLM`", llm=echo, is_sent=False, roles=THREE, on_the_wire=flattened),
+        Row(calls=completions(), how="`MockLLM`", llm=echo, is_sent=False, roles=TWO),
     ],
     "An LLM of another provider": [
         Row(calls=chats(), llm=by_a_plain_call(Foreign), roles=THREE),

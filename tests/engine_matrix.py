@@ -369,6 +369,7 @@ QUERY_ENGINES = (
         build=lambda desk: TransformQueryEngine(desk.engine(), HyDEQueryTransform(llm=desk.llm)),
         queries=(calls("hyde", "answer", after=1),),
         asks_in_line=True,
+        remark="the first call holds up the event loop in `aquery` too",
     ),
     Row(
         engine="TransformQueryEngine, DecomposeQueryTransform",

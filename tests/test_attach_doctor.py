@@ -31,8 +31,8 @@ DEAF = "OpenAIFineTuningHandler saw none of the LLM calls of this query: "
 ATTACH = "handler.attach(), which sees every call however the engine was built"
 ADD_OR_ATTACH = f"call Settings.callback_manager.add_handler(handler), or {ATTACH}"
 REPLACED = (
-    "building an engine replaces the callback manager given to its LLM, here OpenAI(gpt-4o-mini), "
-    f"by Settings.callback_manager; {ADD_OR_ATTACH}"
+    "this handler is in no callback manager that the LLM of this engine uses (building an engine replaces one that was "
+    f"given to its LLM), here OpenAI(gpt-4o-mini); {ADD_OR_ATTACH}"
 )
 ON_AN_INDEX = (
     "the callback manager with the handler was given to an index, a retriever or an engine, which do not hand it on to "
@@ -44,9 +44,8 @@ TOO_LATE = (
     f"other one with add_handler, or call {ATTACH}"
 )
 SETTINGS_LLM = (
-    "the engine asked Settings.llm, here OpenAI(gpt-4o-mini), and the handler is not in its callback manager: building "
-    "an engine replaces the one given to an LLM, and service_context= is ignored without a word; pass the LLM that is "
-    f"meant as llm= to as_query_engine, and call {ATTACH}"
+    "the engine asked Settings.llm, here OpenAI(gpt-4o-mini), and this handler is not in its callback manager; call "
+    f"{ATTACH}. If another LLM was meant, pass it as llm= to as_query_engine: service_context= is ignored"
 )
 MOVED = (
     "the callback manager of OpenAI(gpt-4o-mini), through which its earlier calls came, was replaced by "
@@ -158,6 +157,17 @@ def on_settings_after_the_engine(handler: OpenAIFineTuningHandler, make_llm: Mak
     return engine
 
 
+def nowhere(handler: OpenAIFineTuningHandler, make_llm: MakeLLM, **how: Any) -> BaseQueryEngine:
+    """A handler that was made and forgotten."""
+    return index_of_facts().as_query_engine(llm=make_llm(), **how)
+
+
+def nowhere_beside_settings_llm(handler: OpenAIFineTuningHandler, make_llm: MakeLLM, **how: Any) -> BaseQueryEngine:
+    """The same, and the engine asks the LLM of Settings."""
+    Settings.llm = make_llm()
+    return index_of_facts().as_query_engine(**how)
+
+
 def in_a_service_context_of_the_index(handler: OpenAIFineTuningHandler, make_llm: MakeLLM, **how: Any) -> Any:
     """As in 2023; any keyword is accepted, and the LLM of Settings is asked."""
     Settings.llm = make_llm()
@@ -201,6 +211,8 @@ DEAF_ROWS = [
     DeafRow(on_the_llm_beside_settings, REPLACED, [attach, add_to_settings]),
     DeafRow(on_the_llm_of_settings, SETTINGS_LLM, [attach, add_to_settings]),
     DeafRow(on_settings_after_the_engine, TOO_LATE, [attach, add_to_the_other_one]),
+    DeafRow(nowhere, REPLACED, [attach, add_to_settings]),
+    DeafRow(nowhere_beside_settings_llm, SETTINGS_LLM, [attach]),
     DeafRow(in_a_service_context_of_the_index, SETTINGS_LLM, [attach]),
     DeafRow(in_a_service_context_of_the_engine, SETTINGS_LLM, [attach]),
 ]

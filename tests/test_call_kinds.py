@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pytest
 from llama_index.core.chat_engine import condense_plus_context, condense_question
 from llama_index.core.indices.query.query_transform.base import DEFAULT_HYDE_PROMPT
@@ -13,7 +16,7 @@ from llama_index.core.question_gen.prompts import DEFAULT_SUB_QUESTION_PROMPT_TM
 from llama_index.core.selectors.prompts import DEFAULT_SINGLE_SELECT_PROMPT
 
 from llama_index_ft_rag.examples import CallKind
-from llama_index_ft_rag.recording.call_kinds import CallPlace, classify
+from llama_index_ft_rag.recording.call_kinds import UNKNOWN_PLACE, CallPlace, kind_answered, kind_asked
 from llama_index_ft_rag.recording.messages import to_wire
 
 HOSTILE = "Given the new context. New Answer: Some choices are given below. standalone question: " * 20
@@ -29,6 +32,20 @@ VARIABLES = {
     "tools_str": HOSTILE,
 }
 ANSWER = {"role": "assistant", "content": "Because."}
+JUDGED = "Please act as an impartial judge: is France a good country?"
+"""Begins as a prompt of LlamaIndex's evaluators does."""
+
+
+def kind_of(
+    asked: Sequence[Mapping[str, Any]],
+    *,
+    place: CallPlace = UNKNOWN_PLACE,
+    step: int = 0,
+    question: str | None = None,
+    answer: Mapping[str, Any] = ANSWER,
+) -> CallKind:
+    """What a call was for: what its request tells, else its answer."""
+    return kind_asked(asked, place=place, step=step, question=question) or kind_answered(answer, place=place)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +70,7 @@ def test_default_prompts_are_told_apart(prompt: BasePromptTemplate, step: int, k
     """Documents that quote other prompts change nothing."""
     messages = to_wire(prompt.format_messages(**VARIABLES))
 
-    assert classify([*messages, ANSWER], step=step, place=CallPlace(is_in_engine=True)) == kind
+    assert kind_of(messages, step=step, place=CallPlace(is_in_engine=True)) == kind
 
 
 @pytest.mark.parametrize(
@@ -62,18 +79,42 @@ def test_default_prompts_are_told_apart(prompt: BasePromptTemplate, step: int, k
 )
 def test_a_prompt_of_the_apps_own_is_an_answer_where_an_engine_asks(in_engine: bool | None, kind: CallKind) -> None:
     """Apps write their own prompts; what is known to come from elsewhere is not taken for an answer."""
-    messages = [{"role": "user", "content": "Beantworte: warum?"}, ANSWER]
+    messages = [{"role": "user", "content": "Beantworte: warum?"}]
 
-    assert classify(messages, place=CallPlace(is_in_engine=in_engine)) == kind
+    assert kind_of(messages, place=CallPlace(is_in_engine=in_engine)) == kind
 
 
 def test_a_prompt_without_a_question_is_other() -> None:
     """Nobody asked anything."""
-    assert classify([{"role": "system", "content": "Be brief."}, ANSWER]) == "other"
+    assert kind_of([{"role": "system", "content": "Be brief."}]) == "other"
 
 
 def test_a_question_with_images_is_read_by_its_text() -> None:
     """Content in parts is classified like plain text."""
     parts = [{"type": "text", "text": "Context information is below."}, {"type": "image_url", "image_url": {}}]
 
-    assert classify([{"role": "user", "content": parts}, ANSWER], place=CallPlace(is_in_engine=False)) == "answer"
+    assert kind_of([{"role": "user", "content": parts}], place=CallPlace(is_in_engine=False)) == "answer"
+
+
+@pytest.mark.parametrize(("question", "kind"), [(JUDGED, "answer"), (f" {JUDGED}\n", "answer"), (None, "judge")])
+def test_the_users_own_question_is_never_read_as_a_prompt(question: str | None, kind: CallKind) -> None:
+    """Users may ask in the words of a prompt; only where nobody knows what they asked is it taken for one."""
+    messages = [{"role": "user", "content": JUDGED}]
+
+    assert kind_of(messages, place=CallPlace(is_in_engine=True), question=question) == kind
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (ANSWER, "answer"),
+        ({"role": "assistant", "content": "Thought: I look.\nAction: search\nAction Input: {}"}, "tool_turn"),
+        ({"role": "assistant", "content": None, "tool_calls": [{"id": "call_1"}]}, "tool_turn"),
+    ],
+)
+def test_an_agents_messages_are_never_read_as_a_prompt(answer: dict[str, Any], kind: CallKind) -> None:
+    """What an agent was told does not decide what its turn is, only what it does."""
+    messages = [{"role": "system", "content": JUDGED}, {"role": "user", "content": JUDGED}]
+    place = CallPlace(is_in_engine=True, is_in_agent=True)
+
+    assert kind_of(messages, place=place, question="Why?", answer=answer) == kind

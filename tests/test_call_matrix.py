@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import functools
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,15 +31,19 @@ NOT_KEPT = {"tools", "parallel_tool_calls", "stream", "store", "truncation", "te
 pytestmark = pytest.mark.filterwarnings("ignore:The `json` method is deprecated")
 
 
-def chosen(*, is_recorded: bool | None = None) -> Any:
-    """Parametrize a test with all calls, with those that are recorded, or with those that are not."""
+def chosen(are_chosen: Callable[[Row], Any]) -> Any:
+    """Parametrize a test with the calls of some rows."""
     calls = [
-        pytest.param(row, row.calls[name], way, id=f"{title}, {name}, {row.how}, {way}".replace("`", ""))
+        pytest.param(row, row.calls[name], id=f"{title}, {name}, {row.how}".replace("`", ""))
         for title, row, name in CALLS
-        for way in WAYS
-        if is_recorded in (None, bool(row.roles and way in row.heard))
+        if are_chosen(row)
     ]
-    return pytest.mark.parametrize(("row", "ask", "way"), calls)
+    return pytest.mark.parametrize(("row", "ask"), calls)
+
+
+def unheard(row: Row) -> list[Listening]:
+    """The ways of listening in which a row's calls are not kept."""
+    return [way for way in WAYS if not row.roles or way not in row.heard]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,49 +121,60 @@ def echoed(got: Any) -> list[Message]:
     return [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
 
 
-@chosen(is_recorded=True)
-def test_a_call_is_recorded_once_and_as_it_went_over_the_wire(row: Row, ask: Ask, way: Listening) -> None:
-    """The recorded messages are those that were sent and the answer that came."""
-    ran = run(row, ask, way)
+@chosen(lambda row: row.roles)
+def test_a_call_is_recorded_once_and_as_it_went_over_the_wire(row: Row, ask: Ask) -> None:
+    """In each way of listening, the recorded messages are those that were sent and the answer that came."""
+    runs = {way: run(row, ask, way) for way in row.heard}
 
-    [example] = ran.examples
-    *sent, answer = example.messages
-    assert ", ".join(message["role"] for message in example.messages) == row.roles
-    assert [*row.on_the_wire(sent), answer] == ran.exchanged
-    assert ran.counted == {}
+    recorded = {way: [example.messages for example in ran.examples] for way, ran in runs.items()}
+    on_the_wire = {
+        way: [[*row.on_the_wire(messages[:-1]), messages[-1]] for messages in calls] for way, calls in recorded.items()
+    }
+    roles = {way: [[message["role"] for message in messages] for messages in calls] for way, calls in recorded.items()}
+    assert roles == {way: [row.roles.split(", ")] for way in row.heard}
+    assert on_the_wire == {way: [ran.exchanged] for way, ran in runs.items()}
+    assert {way: ran.counted for way, ran in runs.items()} == {way: {} for way in row.heard}
 
 
-@chosen(is_recorded=True)
-def test_tools_and_settings_are_recorded_as_they_went_over_the_wire(row: Row, ask: Ask, way: Listening) -> None:
+@chosen(lambda row: row.roles and row.is_sent)
+def test_tools_and_settings_are_recorded_as_they_went_over_the_wire(row: Row, ask: Ask) -> None:
     """Model, tools, `parallel_tool_calls`, and all settings that decide an answer are those of the request."""
-    ran = run(row, ask, way)
+    runs = {way: run(row, ask, way) for way in row.heard}
 
-    [example] = ran.examples
-    lacking = () if way == "wrap" else row.lacks
-    for request in ran.requests:  # none, where the LLM asks nobody
-        parameters = request.parameters
-        assert example.model == request.model
-        assert example.tools == (parameters.get("tools") or None)
-        assert example.parallel_tool_calls == parameters.get("parallel_tool_calls")
-        assert example.parameters == {
-            name: value for name, value in parameters.items() if value is not None and name not in {*NOT_KEPT, *lacking}
-        }
+    recorded = {
+        way: [(call.model, call.tools, call.parallel_tool_calls, call.parameters) for call in ran.examples]
+        for way, ran in runs.items()
+    }
+    assert recorded == {
+        way: [settings_of(request, lacking=() if way == "wrap" else row.lacks) for request in ran.requests]
+        for way, ran in runs.items()
+    }
 
 
-@chosen(is_recorded=False)
-def test_a_call_that_is_not_kept_is_counted_once(row: Row, ask: Ask, way: Listening) -> None:
+def settings_of(request: ChatRequest, *, lacking: Collection[str]) -> tuple[Any, ...]:
+    """What is to be recorded of a request, in the order above."""
+    sent = {name: value for name, value in request.parameters.items() if value is not None}
+    kept = {name: value for name, value in sent.items() if name not in {*NOT_KEPT, *lacking}}
+    return request.model, sent.get("tools") or None, sent.get("parallel_tool_calls"), kept
+
+
+@chosen(unheard)
+def test_a_call_that_is_not_kept_is_counted_once(row: Row, ask: Ask) -> None:
     """It is counted by its reason; of calls that nobody tells of, nothing is known."""
-    ran = run(row, ask, way)
+    runs = {way: run(row, ask, way) for way in unheard(row)}
 
-    assert len(ran.requests) == row.is_sent
-    assert ran.examples == []
-    assert ran.counted in (({row.counted: 1}, {row.counted_too: 1}) if row.counted else ({},))
+    kept = {way: (len(ran.requests), ran.examples) for way, ran in runs.items()}
+    assert kept == dict.fromkeys(runs, (int(row.is_sent), []))
+    allowed = [{reason: 1} for reason in (row.counted, *row.counted_too)] if row.counted else [{}]
+    assert {way: ran.counted for way, ran in runs.items() if ran.counted not in allowed} == {}
 
 
-@chosen()
-def test_the_app_gets_what_it_gets_without_a_recorder(row: Row, ask: Ask, way: Listening) -> None:
-    """Answers, chunks and exceptions are the same."""
-    assert run(row, ask, way).got == run(row, ask, None).got
+@chosen(lambda row: row.is_read)
+def test_the_app_gets_what_it_gets_without_a_recorder(row: Row, ask: Ask) -> None:
+    """Answers, chunks and exceptions are the same in each way of listening."""
+    got = {way: run(row, ask, way).got for way in WAYS}
+
+    assert got == dict.fromkeys(WAYS, run(row, ask, None).got)
 
 
 def test_the_document_shows_the_matrix() -> None:

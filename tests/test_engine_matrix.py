@@ -214,7 +214,7 @@ def test_each_call_is_recorded_once_as_it_was_sent(
     found = [nodes for _, nodes in desk.retriever.noted]
     assert known_of(calls) == expected_of(row, found, responses, is_told=row.tells_question)
     assert recorded(calls) == sent_and_said(service.noted)
-    assert all(call.latency_s >= 0 for call in calls)
+    assert [call for call in calls if call.latency_s <= 0] == []
     assert handler.summary().failed == {}
 
 

@@ -32,6 +32,7 @@ from llama_index_ft_rag.offline import (
     serve,
 )
 from llama_index_ft_rag.offline.toys.readers import BuiltInResponder
+from llama_index_ft_rag.recording import RecordingSummary
 from llama_index_ft_rag.sample import sample_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,11 +119,14 @@ questions = {QUESTIONS!r}
 
 EXISTING_APP = f"""
 from llama_index.core import SimpleDirectoryReader, VectorStoreIndex
-from llama_index.llms.openai import OpenAI
 
 index = VectorStoreIndex.from_documents(SimpleDirectoryReader("reports").load_data())
+questions = {QUESTIONS!r}
+
+from llama_index.llms.openai import OpenAI
+
 query_engine = index.as_query_engine(llm=OpenAI(model="gpt-4.1"), similarity_top_k=2)
-for question in {QUESTIONS!r}:
+for question in questions:
     print(query_engine.query(question))
 """
 """An app that knows nothing of this package."""
@@ -139,17 +143,17 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def test_the_diff_of_the_recorder_makes_an_app_record(tmp_path: Path, environment: dict[str, str]) -> None:
-    """An app that exists says the same with the diff as without, and each of its calls is a line of the file."""
+    """An app that exists says the same with the diff, then what was recorded; each call is a line of the file."""
     before = run_python([EXISTING_APP], tmp_path, environment)
     files_before = sorted(path.name for path in tmp_path.iterdir())
     after = run_python([with_diff(EXISTING_APP, code_of(README, "diff")[1])], tmp_path, environment)
 
     assert files_before == ["app.py", "reports"]
     assert (before.returncode, before.stderr) == (after.returncode, after.stderr) == (0, "")
-    assert after.stdout == before.stdout
+    assert after.stdout == f"{before.stdout}{RecordingSummary(finished=14, failed={}, kinds={'answer': 14})}\n"
     recorded = read_recording(tmp_path / "calls.jsonl")
     assert [(call.kind, call.question) for call in recorded] == [("answer", question) for question in QUESTIONS]
-    assert "".join(f"{call.answer}\n" for call in recorded) == after.stdout
+    assert "".join(f"{call.answer}\n" for call in recorded) == before.stdout
 
 
 def test_the_diff_and_the_python_of_the_readme_run(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -18,7 +18,7 @@ from llama_index.core.llms import LLM, ChatMessage, ChatResponse, CompletionResp
 from llama_index.core.prompts import PromptTemplate
 from llama_index.llms.openai import OpenAI, OpenAIResponses
 from llama_index_instrumentation import get_dispatcher
-from pydantic import PrivateAttr, ValidationError
+from pydantic import ValidationError
 from pydantic.dataclasses import dataclass
 
 from llama_index_ft_rag.examples import TrainingExample, Usage
@@ -57,18 +57,13 @@ class Silent(LLM):
 
     failure: Exception | None = None
     pieces: int = 2
-    _asked: list[Any] = PrivateAttr(default_factory=list)
 
     @property
     def metadata(self) -> LLMMetadata:
         return LLMMetadata(model_name="silent", context_window=4000, is_chat_model=True)
 
-    @property
-    def asked(self) -> list[Any]:
-        return self._asked
-
     def chat(self, messages: Sequence[ChatMessage]) -> ChatResponse:
-        return ChatResponse(message=ChatMessage(role="assistant", content=self._answer(messages[-1].content)))
+        return ChatResponse(message=ChatMessage(role="assistant", content=self._answer()))
 
     async def achat(self, messages: Sequence[ChatMessage]) -> ChatResponse:
         return self.chat(messages)
@@ -80,7 +75,7 @@ class Silent(LLM):
         return Later(self.stream_chat(messages))
 
     def complete(self, prompt: str) -> CompletionResponse:
-        return CompletionResponse(text=self._answer(prompt))
+        return CompletionResponse(text=self._answer())
 
     async def acomplete(self, prompt: str) -> CompletionResponse:
         return self.complete(prompt)
@@ -91,8 +86,7 @@ class Silent(LLM):
     async def astream_complete(self, prompt: str) -> AsyncIterator[CompletionResponse]:
         return Later(self.stream_complete(prompt))
 
-    def _answer(self, question: Any) -> str:
-        self._asked.append(question)
+    def _answer(self) -> str:
         if self.failure is not None:
             raise self.failure
         return "Paris."
@@ -188,8 +182,14 @@ def wrap(llm: LLM) -> LLM:
     return OpenAIFineTuningHandler().wrap(llm)
 
 
+LISTENING = ("own", "attached", "callbacks", "both")
+
+
 class Recorder:
-    """A handler that listens to an LLM it wrapped itself, or in any other way to one that somebody else did."""
+    """A handler that listens to an LLM it wrapped itself, or in any other way to one that somebody else did.
+
+    Listens to nothing once its `with` block is left.
+    """
 
     def __init__(self, way: str) -> None:
         self.handler = OpenAIFineTuningHandler()
@@ -197,6 +197,12 @@ class Recorder:
         self.hears_callbacks = way in ("callbacks", "both")
         if way in ("attached", "both"):
             self.handler.attach()
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.handler.detach()
 
     def wrap(self, llm: LLM) -> LLM:
         """Wrap an LLM that is listened to."""
@@ -215,12 +221,11 @@ class Recorder:
         return [call.messages for call in self.calls]
 
 
-@pytest.fixture(params=["own", "attached", "callbacks", "both"])
+@pytest.fixture(params=LISTENING)
 def recorder(request: pytest.FixtureRequest) -> Iterator[Recorder]:
     """A recorder that listens to nothing once the test is over."""
-    recorder = Recorder(request.param)
-    yield recorder
-    recorder.handler.detach()
+    with Recorder(request.param) as recorder:
+        yield recorder
 
 
 def exchange(question: str, answer: str) -> list[dict[str, Any]]:
@@ -268,6 +273,7 @@ async def test_settings_of_one_prediction_are_recorded(recorder: Recorder, make_
     assert settings == {"temperature": 0.7, "instructions": "Be brief."}
 
 
+@pytest.mark.parametrize("recorder", ["own"], indirect=True)
 @pytest.mark.parametrize("way", STRUCTURED)
 @pytest.mark.parametrize(
     ("question", "error", "reason"),
@@ -373,14 +379,17 @@ async def test_a_silent_llm_is_recorded(recorder: Recorder, way: str) -> None:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", [MockLLM, OpenAI, OpenAIResponses])
 async def test_an_llm_that_announces_itself_is_recorded_once(
-    recorder: Recorder, make_llm: Callable[..., Any], kind: type[LLM], way: str
+    make_llm: Callable[..., Any], kind: type[LLM], way: str
 ) -> None:
-    """What both the wrapper and the LLM inside announce is one call."""
-    llm = recorder.wrap(MockLLM() if kind is MockLLM else make_llm(kind))
-    answer = await WAYS[way](llm, "Paris?")
+    """However the recorder listens, what both the wrapper and the LLM inside announce is one call."""
+    heard = {}
+    for listening in LISTENING:
+        with Recorder(listening) as recorder:
+            answer = await WAYS[way](recorder.wrap(MockLLM() if kind is MockLLM else make_llm(kind)), "Paris?")
+            heard[listening] = recorder.messages
 
     text = answer.message.content if way in CHATS else answer.text
-    assert recorder.messages == [exchange("Paris?", text)]
+    assert heard == {listening: [exchange("Paris?", text)] for listening in LISTENING}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -397,14 +406,17 @@ async def test_every_request_is_the_same_to_the_byte(
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_silent_llm_that_fails_is_counted(recorder: Recorder, way: str) -> None:
-    """The app gets the very error."""
-    failure = RuntimeError("no answer today")
-    with pytest.raises(RuntimeError) as caught:
-        await WAYS[way](recorder.wrap(Silent(failure=failure)), "Capital of France?")
+async def test_a_silent_llm_that_fails_is_counted(way: str) -> None:
+    """The app gets the very error, and the recorder counts it once, however it listens."""
+    failure, caught, failed = RuntimeError("no answer today"), {}, {}
+    for listening in LISTENING:
+        with Recorder(listening) as recorder:
+            with pytest.raises(RuntimeError) as raised:
+                await WAYS[way](recorder.wrap(Silent(failure=failure)), "Capital of France?")
+            caught[listening], failed[listening] = raised.value, recorder.handler.summary().failed
 
-    assert caught.value is failure
-    assert recorder.handler.summary().failed == {"RuntimeError": 1}
+    assert caught == dict.fromkeys(LISTENING, failure)
+    assert failed == {listening: {"RuntimeError": 1} for listening in LISTENING}
 
 
 async def test_a_silent_stream_that_is_left_is_counted(recorder: Recorder) -> None:
@@ -495,9 +507,8 @@ async def test_it_works_with_a_ledger(
 
 @pytest.mark.parametrize("recorder", ["attached", "callbacks", "both"], indirect=True)
 @pytest.mark.parametrize("order", ["ledger outside", "ledger inside"])
-@pytest.mark.parametrize("way", STRUCTURED)
 async def test_structured_predictions_are_recorded_beside_a_ledger(
-    recorder: Recorder, make_llm: Callable[..., Any], tmp_path: Path, order: str, way: str
+    recorder: Recorder, make_llm: Callable[..., Any], tmp_path: Path, order: str
 ) -> None:
     """Whichever wraps the other, they are recorded once."""
     with Ledger(tmp_path / "ledger.db") as ledger:
@@ -505,9 +516,10 @@ async def test_structured_predictions_are_recorded_beside_a_ledger(
             wrapped = ledger.wrap(recorder.wrap(make_llm()), stage="answers")
         else:
             wrapped = recorder.wrap(ledger.wrap(make_llm(), stage="answers"))
-        await STRUCTURED[way](wrapped, "Capital?")
+        for way in STRUCTURED.values():
+            await way(wrapped, "Capital?")
 
-    assert recorder.messages == [exchange("Capital?", AS_SENT)]
+    assert recorder.messages == [exchange("Capital?", AS_SENT)] * 4
 
 
 @pytest.mark.parametrize("recorder", ["own"], indirect=True)

@@ -193,12 +193,12 @@ class AttachDoctor(LockOwner):
             )
         if llm is Settings._llm:  # noqa: SLF001 - the public getter makes one
             return "settings llm", (
-                f"the engine asked Settings.llm, here {name}, and the handler is not in its callback manager: building "
-                "an engine replaces the one given to an LLM, and service_context= is ignored without a word; pass the "
-                f"LLM that is meant as llm= to as_query_engine, and call {_ATTACH}"
+                f"the engine asked Settings.llm, here {name}, and this handler is not in its callback manager; call "
+                f"{_ATTACH}. If another LLM was meant, pass it as llm= to as_query_engine: service_context= is ignored"
             )
         return "replaced", (
-            f"building an engine replaces the callback manager given to its LLM, here {name}, by {by}; {cure}"
+            "this handler is in no callback manager that the LLM of this engine uses (building an engine replaces one "
+            f"that was given to its LLM), here {name}; {cure}"
         )
 
     def _warn(self, cause: str, sentence: str, *, about: str) -> None:
