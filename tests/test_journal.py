@@ -8,6 +8,8 @@ import logging
 import os
 import re
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -385,6 +387,42 @@ def test_a_file_of_others_under_our_name_ends_the_recording(tmp_path: Path, capl
     assert (tmp_path / "others").read_text() == "not ours"
     assert handler.summary().skipped == {"not written to the file": 2}
     assert len(caplog.records) == 1
+
+
+CLOSES_EVERYTHING = """
+import gc
+import os
+from recording_programs import *
+
+path, is_forked, is_called = Path(sys.argv[1]), sys.argv[2] == "forked", sys.argv[3] == "called"
+handler = OpenAIFineTuningHandler(path)
+llm = Yes(callback_manager=CallbackManager([handler]))
+llm.complete("one")
+if is_forked and (child := os.fork()):
+    sys.exit(os.waitpid(child, 0)[1])
+os.closerange(3, 256)
+others = [path.with_name(f"other-{number}").open("w") for number in range(20)]
+if is_called:
+    llm.complete("two")
+del handler, llm
+gc.collect()
+for other in others:
+    other.write("of the app")
+    other.close()
+"""
+
+
+@pytest.mark.parametrize("way", ["forked", "not forked"])
+@pytest.mark.parametrize("use", ["called", "let go"])
+def test_files_that_take_the_number_of_its_own_are_left_alone(path: Path, way: str, use: str) -> None:
+    """A daemon closes what is open and opens files of its own; none is written into, and none is closed."""
+    command = [sys.executable, "-c", CLOSES_EVERYTHING, str(path), way, use]
+    run = subprocess.run(command, cwd=Path(__file__).parent, check=False, capture_output=True, text=True)
+    others = {other.read_text() for other in path.parent.glob("other-*")}
+
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+    assert others == {"of the app"}
+    assert shown(path) == (["one", "two"] if use == "called" else ["one"])
 
 
 def _is_same(number: int, path: Path) -> bool:

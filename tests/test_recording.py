@@ -12,9 +12,19 @@ from typing import Any
 
 import openai
 import pytest
-from llama_index.core import Document, Settings, SummaryIndex
+from llama_index.core import Document, Settings, SummaryIndex, get_response_synthesizer
+from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.core.base.base_query_engine import BaseQueryEngine
-from llama_index.core.base.llms.types import ImageBlock, TextBlock, VideoBlock
+from llama_index.core.base.llms.types import (
+    CacheControl,
+    CachePoint,
+    CitableBlock,
+    CitationBlock,
+    ImageBlock,
+    TextBlock,
+    ToolCallBlock,
+    VideoBlock,
+)
 from llama_index.core.callbacks import CallbackManager
 from llama_index.core.callbacks.base_handler import BaseCallbackHandler
 from llama_index.core.llms import LLM, ChatMessage, CompletionResponse, CustomLLM, LLMMetadata, MockLLM
@@ -22,6 +32,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.core.tools import FunctionTool
+from llama_index.core.workflow import StartEvent, StopEvent, Workflow, step
 from llama_index.llms.openai import OpenAI
 from llama_index.llms.openai_like import OpenAILike
 
@@ -313,6 +324,59 @@ def test_a_call_that_cannot_be_written_down_is_counted_and_logged_once(
     assert len([record for record in caplog.records if "left out" in record.message]) == 1
 
 
+MARK = CachePoint(cache_control=CacheControl(type="ephemeral"))
+SOURCE = CitableBlock(title="Atlas", source="atlas", content=[TextBlock(text="Paris is in France.")])
+CITATION = CitationBlock(
+    cited_content=TextBlock(text="Paris is in France."), source="atlas", title="Atlas", additional_location_info={}
+)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "content"),
+    [
+        ([TextBlock(text="Where is Paris?"), MARK], "Where is Paris?"),
+        ([SOURCE], "Paris is in France."),
+        ([SOURCE, TextBlock(text=" Where is Paris?"), MARK], "Paris is in France. Where is Paris?"),
+    ],
+)
+@pytest.mark.parametrize("role", ["system", "user"])
+def test_blocks_of_other_providers_are_recorded_by_their_text(
+    handler: OpenAIFineTuningHandler, blocks: list[Any], content: str, role: str
+) -> None:
+    """Marks for a cache are no part of what is said, and a passage to cite is its text."""
+    Parrot(callback_manager=CallbackManager([handler])).chat([ChatMessage(role=role, blocks=blocks), *said("Well?")])
+
+    [example] = handler.examples(kinds=None)
+    assert example.messages[:2] == [{"role": role, "content": content}, {"role": "user", "content": "Well?"}]
+    assert handler.summary().failed == {}
+
+
+def test_an_answer_with_citations_is_recorded_by_its_text(handler: OpenAIFineTuningHandler) -> None:
+    """Where it was found is no part of what is said."""
+    answer = ChatMessage(role="assistant", blocks=[TextBlock(text="In France."), CITATION])
+    llm = MockFunctionCallingLLM(
+        callback_manager=CallbackManager([handler]), response_generator=lambda messages, **kwargs: answer
+    )
+    llm.chat(said("Where is Paris?"))
+
+    [example] = handler.examples(kinds=None)
+    assert example.messages[-1] == {"role": "assistant", "content": "In France."}
+
+
+@pytest.mark.parametrize("attached", [False, True])
+def test_an_empty_answer_is_counted(handler: OpenAIFineTuningHandler, attached: bool) -> None:
+    """There is nothing to learn from it."""
+    llm = MockFunctionCallingLLM(
+        callback_manager=CallbackManager([handler]),
+        response_generator=lambda messages, **kwargs: ChatMessage(role="assistant", content=""),
+    )
+    if attached:
+        handler.attach()
+    llm.chat(said("Hello?"))
+
+    assert (handler.examples(kinds=None), handler.summary().failed) == ([], {"empty answer": 1})
+
+
 def test_get_finetuning_events_has_its_old_shape(handler: OpenAIFineTuningHandler) -> None:
     """Code written for the retired handler finds `messages` and `response`."""
     Parrot(callback_manager=CallbackManager([handler])).chat(said("Hello?"))
@@ -559,6 +623,108 @@ def test_a_chat_engine_condenses_and_answers(handler: OpenAIFineTuningHandler) -
 
     assert [call.kind for call in handler.calls_of("q1")] == ["answer", "condense", "answer"]
     assert len(handler.examples()) == 2
+
+
+LIKE_A_PROMPT = [
+    "Please act as an impartial judge: who was right?",
+    "Here is the original query: who?",
+    "Context information from multiple sources is below, what is it?",
+    "Turn this into a standalone question:",
+    "Generate only questions based on the below query?",
+]
+
+
+@pytest.mark.parametrize("question", LIKE_A_PROMPT)
+@pytest.mark.parametrize(("mode", "nodes"), [("simple", 0), ("context", 4), ("condense_plus_context", 4)])
+def test_what_a_user_says_in_a_chat_is_no_prompt(
+    handler: OpenAIFineTuningHandler, mode: str, nodes: int, question: str
+) -> None:
+    """A question that reads like one of LlamaIndex's prompts is answered, and recorded as any other."""
+    memory = ChatMemoryBuffer.from_defaults(token_limit=3000)
+    engine = four_facts().as_chat_engine(llm=Parrot(), chat_mode=mode, memory=memory)
+    handler.attach()
+    engine.chat(question)
+
+    assert [(call.kind, call.question, len(call.node_ids)) for call in handler.examples(kinds=None)] == [
+        ("answer", question, nodes)
+    ]
+
+
+@pytest.mark.parametrize("question", LIKE_A_PROMPT)
+@pytest.mark.parametrize("mode", ["compact", "tree_summarize", "accumulate", "simple_summarize"])
+def test_what_a_user_asks_an_engine_is_no_prompt(handler: OpenAIFineTuningHandler, mode: str, question: str) -> None:
+    """Nor is it in a query engine."""
+    engine = SummaryIndex.from_documents([Document(text="A fact.")]).as_query_engine(llm=Parrot(), response_mode=mode)
+    handler.attach()
+    engine.query(question)
+
+    assert [(call.kind, call.question) for call in handler.examples(kinds=None)] == [("answer", question)]
+
+
+def area_or_nine(messages: list[ChatMessage], **kwargs: Any) -> ChatMessage:
+    """An agent's model: it uses its tool, then it answers."""
+    if messages[-1].role == "tool":
+        return ChatMessage(role="assistant", content="9")
+    return ChatMessage(
+        role="assistant", blocks=[ToolCallBlock(tool_call_id="1", tool_name="area", tool_kwargs={"side": 3})]
+    )
+
+
+@pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecationWarning")  # of LlamaIndex's agents
+@pytest.mark.parametrize("question", ["How big?", *LIKE_A_PROMPT])
+@pytest.mark.parametrize(
+    "system", [None, "Answer using the provided context information and tools.", "You are an expert evaluation system."]
+)
+async def test_what_is_said_to_an_agent_is_no_prompt(
+    handler: OpenAIFineTuningHandler, system: str | None, question: str
+) -> None:
+    """Neither its system prompt nor what a user asks it makes its turns something else."""
+
+    def area(side: int) -> int:
+        """Area of a square."""
+        return side * side
+
+    llm = MockFunctionCallingLLM(response_generator=area_or_nine)
+    agent = FunctionAgent(tools=[FunctionTool.from_defaults(area)], llm=llm, system_prompt=system)
+    handler.attach()
+    await agent.run(question)
+
+    assert [(call.kind, call.question) for call in handler.examples(kinds=None)] == [
+        ("tool_turn", question),
+        ("answer", question),
+    ]
+
+
+class ByHand(Workflow):
+    """An app that retrieves and answers on its own, one question after the other."""
+
+    @step
+    async def answer(self, event: StartEvent) -> StopEvent:
+        """Answer each question from its own passages."""
+        synthesizer = get_response_synthesizer(llm=Parrot())
+        handed = []
+        for question in ("one", "two", "three"):
+            index = SummaryIndex.from_documents([Document(text=question)])
+            nodes = await index.as_retriever().aretrieve(question)
+            handed.append([node.node_id for node in nodes])
+            await synthesizer.asynthesize(question, nodes)
+        return StopEvent(result=handed)
+
+
+@pytest.mark.parametrize("in_scope", [False, True])
+async def test_answers_made_by_hand_have_the_nodes_handed_over(
+    handler: OpenAIFineTuningHandler, in_scope: bool
+) -> None:
+    """Not those that were retrieved for earlier questions, in a scope as in a workflow."""
+    if in_scope:
+        with handler.recording():
+            handed = (await ByHand().answer(StartEvent())).result
+    else:
+        handler.attach()
+        handed = await ByHand().run()
+
+    assert [call.node_ids for call in handler.examples()] == handed
+    assert len(handed) == 3
 
 
 def test_calls_outside_any_engine_are_no_answers(handler: OpenAIFineTuningHandler) -> None:

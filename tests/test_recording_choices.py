@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from llama_index.core import Document, SummaryIndex
 from llama_index.core.llms import MockLLM
+from recording_programs import Yes, said
 
 from llama_index_ft_rag.errors import ConfigurationError, EmptyRecordingError, ExamplesError
-from llama_index_ft_rag.examples import write_examples
+from llama_index_ft_rag.examples import CallKind, write_examples
 from llama_index_ft_rag.recording import OpenAIFineTuningHandler, read_recording
 
 
@@ -139,3 +142,155 @@ def test_an_empty_save_names_the_setting_that_left_all_out(settings: dict[str, A
 
     with pytest.raises(EmptyRecordingError, match=rf"none was kept \(1 x [a-z ]+\): {cure}$"):
         handler.save_finetuning_events(tmp_path / "events.jsonl")
+
+
+# -- More of the same
+
+
+def test_an_engine_cannot_be_wrapped() -> None:
+    """It is named by its value."""
+    engine = SummaryIndex.from_documents([Document(text="A fact.")]).as_query_engine(llm=Yes())
+
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(f'wrap({engine!r})')}: "):
+        OpenAIFineTuningHandler().wrap(engine)  # type: ignore[arg-type]
+
+
+def test_the_known_kinds_are_named_also_where_nothing_was_recorded(tmp_path: Path) -> None:
+    """A wrong kind comes before an empty recording, and no file is made."""
+    with pytest.raises(ConfigurationError, match=r"^kinds='Refine': ") as caught:
+        OpenAIFineTuningHandler().save_finetuning_events(tmp_path / "events.jsonl", kinds=["answer", "Refine"])  # type: ignore[list-item]
+
+    assert [kind for kind in get_args(CallKind) if kind not in str(caught.value)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kinds", [["answer"], ("answer",), {"answer"}, frozenset({"answer", "judge"}), None])
+def test_kinds_are_any_collection(kinds: Any) -> None:
+    """Or none, for all."""
+    assert len(recorded(None, "one").examples(kinds=kinds)) == 1
+
+
+def test_a_link_to_a_recording_is_not_overwritten(tmp_path: Path) -> None:
+    """Nor what it leads to; a training file may be overwritten by the next one."""
+    recorded(tmp_path / "calls.jsonl", "precious")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "calls.jsonl")
+    handler = recorded(None, "one")
+    for _ in range(2):
+        handler.save_finetuning_events(tmp_path / "events.jsonl")
+
+    with pytest.raises(ConfigurationError, match="is a recording and would be overwritten"):
+        handler.save_finetuning_events(tmp_path / "link.jsonl")
+    assert (tmp_path / "link.jsonl").is_symlink()
+    assert len(read_recording(tmp_path / "calls.jsonl")) == 1
+
+
+def test_a_coroutine_function_is_carried() -> None:
+    """Run in a thread, on a loop of its own, what it asks belongs to the scope it was carried from."""
+    handler = OpenAIFineTuningHandler()
+
+    async def ask(prompt: str) -> str:
+        return (await Yes().acomplete(prompt)).text
+
+    def work(function: Callable[[str], Any], prompt: str) -> Any:
+        return asyncio.run(function(prompt))
+
+    with handler.recording("q1"), ThreadPoolExecutor() as pool:
+        carried = handler.carry(ask)
+        answers = list(pool.map(work, [carried] * 3, ["1", "2", "3"]))
+
+    assert asyncio.iscoroutinefunction(carried)
+    assert answers == ["yes"] * 3
+    assert sorted(call.messages[0]["content"] for call in handler.calls_of("q1")) == ["1", "2", "3"]
+
+
+def test_a_method_that_returns_a_coroutine_is_carried() -> None:
+    """As those of engines and LLMs do."""
+    handler = OpenAIFineTuningHandler()
+    engine = SummaryIndex.from_documents([Document(text="A fact.")]).as_query_engine(llm=Yes())
+    with handler.recording("q1"), ThreadPoolExecutor() as pool:
+        carried = [handler.carry(function) for function in (Yes().acomplete, engine.aquery)]
+        for function in carried:
+            pool.submit(lambda function=function: asyncio.run(function("Why?"))).result()
+
+    assert [call.step for call in handler.calls_of("q1")] == [0, 1]
+
+
+def test_what_is_carried_leaves_nothing_open() -> None:
+    """What its task asks afterwards is not recorded, nor what it asks once the scope is left."""
+    handler = OpenAIFineTuningHandler()
+
+    async def ask(prompt: str) -> None:
+        await Yes().acomplete(prompt)
+
+    with handler.recording("q1"):
+        carried = handler.carry(ask)
+
+        async def work() -> None:
+            await carried("inside")
+            await ask("outside")
+
+        with ThreadPoolExecutor() as pool:
+            pool.submit(asyncio.run, work()).result()
+    asyncio.run(carried("later"))
+
+    assert [call.messages[0]["content"] for call in handler.calls_of("q1")] == ["inside"]
+
+
+# -- Advice
+
+
+class Failing(Yes):
+    """An LLM whose service is down."""
+
+    def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
+        raise ValueError(prompt)
+
+
+def fails(handler: OpenAIFineTuningHandler) -> None:
+    """A call that raises."""
+    handler.attach()
+    with pytest.raises(ValueError, match="one"):
+        Failing().chat(said("one"))
+
+
+def leaves(handler: OpenAIFineTuningHandler) -> None:
+    """A stream that is not read to its end."""
+    handler.attach()
+    stream = Yes().stream_chat(said("one"))
+    next(stream)
+    stream.close()
+
+
+def finishes(handler: OpenAIFineTuningHandler) -> None:
+    """A call."""
+    handler.attach()
+    Yes().chat(said("one"))
+
+
+@pytest.mark.parametrize(
+    ("limits", "uses", "advice"),
+    [
+        ({}, [fails], []),
+        ({}, [leaves], ["read streamed answers"]),
+        ({}, [fails, leaves], ["read streamed answers"]),
+        ({"sampling_rate": 0}, [finishes], ["sampling_rate"]),
+        ({"max_bytes": 1}, [finishes], ["max_bytes"]),
+        ({"sampling_rate": 0, "max_bytes": 1}, [finishes], ["sampling_rate"]),
+        ({"sampling_rate": 0}, [fails], []),
+        ({"max_bytes": 1}, [leaves], ["read streamed answers"]),
+        ({"sampling_rate": 0}, [finishes, leaves], ["read streamed answers", "sampling_rate"]),
+    ],
+)
+def test_the_advice_of_an_empty_save_fits_the_reason(
+    tmp_path: Path, limits: dict[str, Any], uses: list[Callable[..., None]], advice: list[str]
+) -> None:
+    """Why nothing can be saved is said with the cure of just that."""
+    handler = OpenAIFineTuningHandler(**limits)
+    for use in uses:
+        use(handler)
+    handler.detach()
+    with pytest.raises(EmptyRecordingError) as caught:
+        handler.save_finetuning_events(tmp_path / "events.jsonl")
+
+    cures = ["read streamed answers", "sampling_rate", "max_bytes"]
+    assert [words for words in cures if words in str(caught.value)] == advice

@@ -44,7 +44,7 @@ _ENDINGS: dict[str, CallKind] = {
     "standalone question:": "condense",
     "standalone question>": "condense",
 }
-_GENERATES_QUESTIONS = "generate only questions based on the below query"
+_GENERATES_QUESTIONS = "generate only questions based on the below query.\n"
 _ALL_BEGINNINGS = tuple(_BEGINNINGS)
 _ALL_ENDINGS = tuple(_ENDINGS)
 _ACTION = re.compile(r"^\s*action\s*:|<execute>", re.IGNORECASE | re.MULTILINE)

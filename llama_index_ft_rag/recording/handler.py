@@ -308,13 +308,13 @@ class OpenAIFineTuningHandler(BaseCallbackHandler):
                 f"of {len(recorded)} recorded calls ({', '.join(sorted(found))}) none was chosen; choose with "
                 "kinds=... and where=..., and look at handler.examples(kinds=None)"
             )
+        advice = [_CURES[reason] for reason in sorted(summary.skipped)]
         if summary.failed:
             has_streams = bool({NOT_READ, NOT_FINISHED} & summary.failed.keys())
-            advice = "read streamed answers to their end" if has_streams else "look into these failures"
-            return f"LLM calls were seen, but none finished ({_counted(summary.failed)}); {advice}"
-        if summary.skipped:
-            cures = "; ".join(_CURES[reason] for reason in sorted(summary.skipped))
-            return f"LLM calls finished, but none was kept ({_counted(summary.skipped)}): {cures}"
+            advice.insert(0, "read streamed answers to their end" if has_streams else "look into these failures")
+        if advice:
+            state = "were seen, but none finished" if not summary.skipped else "were seen, but none was kept"
+            return f"LLM calls {state} ({_counted({**summary.failed, **summary.skipped})}): {'; '.join(advice)}"
         if self._is_cleared:
             return "no LLM call was recorded since handler.clear(); ask something first, or save before clearing"
         return self._doctor.why_nothing()

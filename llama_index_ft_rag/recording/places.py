@@ -81,12 +81,14 @@ def question_of(links: Sequence[Span], group: QueryGroup) -> str | None:
 def nodes_of(links: Sequence[Span], group: QueryGroup) -> dict[str, float | None]:
     """The nodes retrieved for the nearest engine around a call; where it has none of its own, all of the query.
 
-    Outside engines: the nodes handed to the synthesizer, else those last retrieved.
+    Where an app hands nodes to a synthesizer itself, in a workflow or outside any engine, it is those; else, outside
+    engines, the ones last retrieved.
     """
     engines = [link for link in links if link.is_engine]
-    if engines:
+    handed = next((link.nodes for link in links if link.nodes and not link.is_engine), None)
+    if engines and not (handed and engines[0].role in ("agent", "workflow")):
         return next((link.nodes for link in engines if link.nodes), engines[-1].found or {})
-    return next((link.nodes for link in links if link.nodes), group.nodes)
+    return handed or group.nodes
 
 
 def outside_judge(links: Sequence[Span]) -> Sequence[Span]:

@@ -23,7 +23,7 @@ from llama_index_ft_rag.examples import CallKind
 from llama_index_ft_rag.recording.query_groups import QueryGroup
 from llama_index_ft_rag.recording.recorded_calls import RecordedCall
 
-SpanRole = Literal["engine", "agent", "synthesizer", "retriever", "llm", "wrapper", "other"]
+SpanRole = Literal["engine", "agent", "workflow", "synthesizer", "retriever", "llm", "wrapper", "other"]
 """`llm` is a model; a `wrapper` asks another LLM, whose call counts where that one announces it."""
 
 # By class name, so that nothing is imported for the sake of an isinstance check; a subclass comes before its bases.
@@ -32,7 +32,7 @@ _ROLES: dict[str, SpanRole] = {
     "AnnouncedLLM": "wrapper",
     "BaseLLM": "llm",
     "BaseWorkflowAgent": "agent",
-    "Workflow": "engine",
+    "Workflow": "workflow",
     "BaseQueryEngine": "engine",
     "BaseChatEngine": "engine",
     "BaseSynthesizer": "synthesizer",
@@ -96,7 +96,7 @@ class Span:
     @property
     def is_engine(self) -> bool:
         """Whether a query or chat engine, an agent or a workflow runs in this span."""
-        return self.role in ("engine", "agent")
+        return self.role in ("engine", "agent", "workflow")
 
     def chain(self) -> Iterator[Span]:
         """This span and the ones around it, innermost first."""
