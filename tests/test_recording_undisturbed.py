@@ -79,11 +79,11 @@ class Hostile:
 
 
 @by_each_front
-@pytest.mark.parametrize("settings", [{"tools": Hostile()}, {"tools": [Hostile()]}, {"tools": 7}])
-def test_a_call_that_cannot_be_written_down_is_counted_once(front: Front, settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize("passed", [{"tools": Hostile()}, {"tools": [Hostile()]}, {"tools": 7}])
+def test_a_call_that_cannot_be_written_down_is_counted_once(front: Front, passed: dict[str, Any]) -> None:
     """The app gets its answer; what the LLM does inside for it is not recorded in its place."""
     handler = OpenAIFineTuningHandler()
-    answer = front(handler).chat(said("Hello?"), **settings).message.content
+    answer = front(handler).chat(said("Hello?"), **passed).message.content
     handler.detach()
 
     assert answer == "yes"
