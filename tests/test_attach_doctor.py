@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +20,7 @@ from llama_index.core.base.response.schema import AsyncStreamingResponse, Stream
 from llama_index.core.callbacks import CallbackManager, TokenCountingHandler
 from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.llms.openai import OpenAI
+from packaging.version import Version
 
 from llama_index_ft_rag.errors import EmptyRecordingError
 from llama_index_ft_rag.offline import OfflineBackend, ScriptedResponder
@@ -510,6 +513,9 @@ async def test_queries_that_ask_no_llm_are_no_cause(
         handler.save_finetuning_events(tmp_path / "events.jsonl")
 
 
+@pytest.mark.skipif(
+    Version(version("llama-index-core")) < Version("0.14.25"), reason="core before 0.14.25 reads these streams itself"
+)
 async def test_streams_that_nobody_reads_are_named_when_saving(
     handler: OpenAIFineTuningHandler, make_llm: MakeLLM, warnings: Callable[[], list[str]], tmp_path: Path
 ) -> None:
@@ -603,9 +609,11 @@ def test_a_context_window_given_to_openai_is_named_when_refine_steps_are_missed(
 
     with pytest.raises(EmptyRecordingError) as caught:
         handler.save_finetuning_events(tmp_path / "events.jsonl", kinds=["refine"])
-    assert str(caught.value) == (
+    # Which window is used without one in Settings has changed between versions of core.
+    said = re.sub(r"\b(3900|128000) tokens", "N tokens", str(caught.value))
+    assert said == (
         "nothing to save: no refine step was made: the contexts of each query fitted into one call, in a window of "
-        "128000 tokens, which OpenAI(context_window=...) does not change; set Settings.context_window before the "
+        "N tokens, which OpenAI(context_window=...) does not change; set Settings.context_window before the "
         "engine is built, or build it with response_mode='refine'"
     )
 

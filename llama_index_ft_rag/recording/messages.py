@@ -127,7 +127,7 @@ def plain(value: Any) -> Any:
     """A JSON-able copy of `value`; what JSON has no word for becomes the name of its type."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, BaseModel):
+    if issubclass(type(value), BaseModel):  # isinstance would look into the value, which is anybody's
         return plain(value.model_dump(exclude_none=True, warnings=False))
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
