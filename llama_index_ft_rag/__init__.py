@@ -2,7 +2,7 @@
 
 The way of the data, one module or sub-package per step:
 
-    documents -> questions -> answering (recording, ledger) -> curation -> validation -> finetuning
+    documents -> questions -> answering (recording, ledger) -> curation (exporting) -> validation -> finetuning
               -> answering -> scoring -> comparison -> report
 
 `distill` does all of it in one run folder; every part also works alone. A part is imported when it is first asked
@@ -16,19 +16,59 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from llama_index_ft_rag.answering import Answer, answer_questions
     from llama_index_ft_rag.comparison import Comparison, compare
-    from llama_index_ft_rag.curation import Curation, curate
+    from llama_index_ft_rag.curation import (
+        Curation,
+        Dropped,
+        LeakReport,
+        MaskedExamples,
+        PreferencePair,
+        Preferences,
+        RaftRows,
+        Reason,
+        Split,
+        add_distractors,
+        answer_prompts,
+        curate,
+        find_leaks,
+        judge_abstentions,
+        judge_preferences,
+        mask_pii,
+        prefer_by_score,
+        preference_pairs,
+        read_lines,
+        read_originals,
+        read_pairs,
+        read_scores,
+        split_examples,
+        unmask_examples,
+        unmask_text,
+        write_curation,
+        write_originals,
+        write_pairs,
+        write_scores,
+    )
     from llama_index_ft_rag.distillation import Distilled, adistill, distill, load_tuned_llm
     from llama_index_ft_rag.documents import load_documents, split_documents
     from llama_index_ft_rag.endpoints import Endpoint
     from llama_index_ft_rag.errors import FtRagError
     from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
+    from llama_index_ft_rag.exporting import Export, export_examples
     from llama_index_ft_rag.finetuning import BaseLLMFinetuneEngine, OpenAIFinetuneEngine
     from llama_index_ft_rag.ledger import Ledger
     from llama_index_ft_rag.questions import DatasetGenerator, Question, read_questions, write_questions
     from llama_index_ft_rag.recording import OpenAIFineTuningHandler, read_recording
     from llama_index_ft_rag.report import Report, write_report
     from llama_index_ft_rag.run_report import report_of_run
-    from llama_index_ft_rag.scoring import EvaluationScores, RagasEvaluator, Score, aevaluate, evaluate, score_answers
+    from llama_index_ft_rag.scoring import (
+        EvaluationScores,
+        ExampleScores,
+        RagasEvaluator,
+        Score,
+        aevaluate,
+        evaluate,
+        score_answers,
+        score_examples,
+    )
     from llama_index_ft_rag.validation import FileReport, validate_file
 
 __version__ = version("llama-index-ft-rag")
@@ -40,38 +80,69 @@ __all__ = [
     "Curation",
     "DatasetGenerator",
     "Distilled",
+    "Dropped",
     "Endpoint",
     "EvaluationScores",
+    "ExampleScores",
+    "Export",
     "FileReport",
     "FtRagError",
+    "LeakReport",
     "Ledger",
+    "MaskedExamples",
     "OpenAIFineTuningHandler",
     "OpenAIFinetuneEngine",
+    "PreferencePair",
+    "Preferences",
     "Question",
+    "RaftRows",
     "RagasEvaluator",
+    "Reason",
     "Report",
     "Score",
+    "Split",
     "TrainingExample",
     "Usage",
+    "add_distractors",
     "adistill",
     "aevaluate",
+    "answer_prompts",
     "answer_questions",
     "compare",
     "curate",
     "distill",
     "evaluate",
+    "export_examples",
+    "find_leaks",
+    "judge_abstentions",
+    "judge_preferences",
     "load_documents",
     "load_tuned_llm",
+    "mask_pii",
+    "prefer_by_score",
+    "preference_pairs",
     "read_examples",
+    "read_lines",
+    "read_originals",
+    "read_pairs",
     "read_questions",
     "read_recording",
+    "read_scores",
     "report_of_run",
     "score_answers",
+    "score_examples",
     "split_documents",
+    "split_examples",
+    "unmask_examples",
+    "unmask_text",
     "validate_file",
+    "write_curation",
     "write_examples",
+    "write_originals",
+    "write_pairs",
     "write_questions",
     "write_report",
+    "write_scores",
 ]
 
 _PARTS = {
@@ -85,7 +156,34 @@ _PARTS = {
     ),
     "curation": (
         "Curation",
+        "Dropped",
+        "LeakReport",
+        "MaskedExamples",
+        "PreferencePair",
+        "Preferences",
+        "RaftRows",
+        "Reason",
+        "Split",
+        "add_distractors",
+        "answer_prompts",
         "curate",
+        "find_leaks",
+        "judge_abstentions",
+        "judge_preferences",
+        "mask_pii",
+        "prefer_by_score",
+        "preference_pairs",
+        "read_lines",
+        "read_originals",
+        "read_pairs",
+        "read_scores",
+        "split_examples",
+        "unmask_examples",
+        "unmask_text",
+        "write_curation",
+        "write_originals",
+        "write_pairs",
+        "write_scores",
     ),
     "distillation": (
         "Distilled",
@@ -104,6 +202,10 @@ _PARTS = {
         "Usage",
         "read_examples",
         "write_examples",
+    ),
+    "exporting": (
+        "Export",
+        "export_examples",
     ),
     "finetuning": (
         "BaseLLMFinetuneEngine",
@@ -127,11 +229,13 @@ _PARTS = {
     "run_report": ("report_of_run",),
     "scoring": (
         "EvaluationScores",
+        "ExampleScores",
         "RagasEvaluator",
         "Score",
         "aevaluate",
         "evaluate",
         "score_answers",
+        "score_examples",
     ),
     "validation": (
         "FileReport",

@@ -15,6 +15,7 @@ import sys
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from llama_index.core import StorageContext, VectorStoreIndex, load_index_from_storage
 from llama_index.core.base.base_query_engine import BaseQueryEngine
@@ -24,7 +25,7 @@ from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import BaseNode
 
-from llama_index_ft_rag.errors import EngineError, FtRagError
+from llama_index_ft_rag.errors import ConfigurationError, EngineError, FtRagError
 
 EngineFactory = Callable[[LLM], BaseQueryEngine]
 """Makes the app's query engine with a given LLM."""
@@ -60,12 +61,28 @@ def import_factory(name: str) -> EngineFactory:
     Raises:
         EngineError: If the name has another form, or the module or the factory is not there.
     """
+    try:
+        return import_named(name, what="engine", example="my_app.rag:build_engine")  # type: ignore[no-any-return]
+    except ConfigurationError as exc:
+        raise EngineError(str(exc)) from exc.__cause__
+
+
+def import_named(name: str, *, what: str, example: str) -> Any:
+    """Import `package.module:name`, from the current folder too.
+
+    Args:
+        name: As the user gave it.
+        what: What it is for, to say in errors.
+        example: Of a good name, to say in errors.
+
+    Raises:
+        ConfigurationError: If the name has another form, or the module or the name in it is not there.
+    """
     module_name, colon, attribute = name.partition(":")
     # An empty part is a relative name, which would need a package to start from.
     if not (colon and attribute and all(module_name.split("."))):
-        raise EngineError(
-            f"engine {name!r}: not of the form package.module:factory; write e.g. my_app.rag:build_engine"
-        )
+        form = "package.module:factory" if what == "engine" else "package.module:function"
+        raise ConfigurationError(f"{what} {name!r}: not of the form {form}; write e.g. {example}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
@@ -73,15 +90,15 @@ def import_factory(name: str) -> EngineFactory:
         module = importlib.import_module(module_name)
     except Exception as exc:
         step = "run from the folder that holds it" if isinstance(exc, ImportError) else "mend it and run again"
-        raise EngineError(
-            f"engine {name!r}: module {module_name!r} cannot be imported ({_cause(exc)}); {step}"
+        raise ConfigurationError(
+            f"{what} {name!r}: module {module_name!r} cannot be imported ({_cause(exc)}); {step}"
         ) from exc
-    factory = getattr(module, attribute, None)
-    if factory is None:
-        raise EngineError(
-            f"engine {name!r}: module {module_name!r} has no {attribute!r}; check the name after the colon"
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise ConfigurationError(
+            f"{what} {name!r}: module {module_name!r} has no {attribute!r}; check the name after the colon"
         )
-    return factory  # type: ignore[no-any-return]  # checked by as_engine_factory
+    return found
 
 
 def rebuild_engine(engine: RetrieverQueryEngine, llm: LLM) -> RetrieverQueryEngine:

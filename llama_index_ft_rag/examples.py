@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+import logging
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.storage import read_rows, write_rows
+
+logger = logging.getLogger(__name__)
 
 CallKind = Literal[
     "answer",
@@ -33,6 +36,9 @@ CallKind = Literal[
 ]
 """What an LLM call was for, within its query."""
 
+
+_TRAINED_ON = ("messages", "tools", "parallel_tool_calls")
+"""What a line of a training file holds; provenance never says it."""
 
 RECORDING_BEGINNING = b'{"call_id"'
 """The first bytes of a recorder's file, which is no training file."""
@@ -90,6 +96,10 @@ class TrainingExample(BaseModel):
     usage: Usage = Usage()
     latency_s: float | None = None
     finish_reason: str | None = None
+    made_by: str | None = None
+    """What changed a recorded call into this example, such as `distractors`; `None` if it is as recorded."""
+    made_from: str | None = None
+    """Content hash of the example it was made from."""
 
     @property
     def content_hash(self) -> str:
@@ -114,12 +124,14 @@ class TrainingExample(BaseModel):
 
     def to_provenance(self) -> dict[str, Any]:
         """Everything the training line does not say, keyed by its content hash."""
-        rest = self.model_dump(exclude={"messages", "tools", "parallel_tool_calls"})
+        rest = self.model_dump(exclude={*_TRAINED_ON})
         return {"content_hash": self.content_hash, **rest}
 
 
 def provenance_path(path: Path) -> Path:
     """`examples.jsonl` -> `examples.provenance.jsonl`."""
+    if not path.name:
+        raise ConfigurationError(f"{path}: is a folder; pass the path of a JSONL file")
     return path.with_name(f"{path.stem}.provenance{path.suffix}")
 
 
@@ -140,15 +152,26 @@ def write_examples(path: str | Path, examples: Iterable[TrainingExample], *, pro
     """
     target = Path(path)
     rows = list(examples)
-    for file in (target, provenance_path(target)):
-        if is_recording(file):
-            raise ConfigurationError(f"{file}: is a recording and would be overwritten; choose another path")
-    if not target.parent.is_dir():
-        raise ConfigurationError(f"{target.parent}: there is no such folder; create it, or choose another path")
+    check_writable(target)
     if provenance:
         write_rows(provenance_path(target), (example.to_provenance() for example in rows))
     write_rows(target, (example.to_line() for example in rows))
     return len(rows)
+
+
+def check_writable(path: Path) -> None:
+    """Refuse to write a training file where it would do harm.
+
+    Raises:
+        ConfigurationError: If there is no such folder, or the file or its provenance would replace a recording.
+    """
+    for file in (path, provenance_path(path)):
+        if is_recording(file):
+            raise ConfigurationError(f"{file}: is a recording and would be overwritten; choose another path")
+        if file.is_dir():
+            raise ConfigurationError(f"{file}: is a folder; choose another path")
+    if not path.parent.is_dir():
+        raise ConfigurationError(f"{path.parent}: there is no such folder; create it, or choose another path")
 
 
 def read_examples(path: str | Path) -> list[TrainingExample]:
@@ -158,16 +181,45 @@ def read_examples(path: str | Path) -> list[TrainingExample]:
         ExamplesError: If the file is missing, is not UTF-8, or a line is not an object with `messages`.
     """
     source = Path(path)
-    known = {row.pop("content_hash", None): row for row in read_rows(provenance_path(source))}
-    examples = []
-    for number, line in _numbered_lines(source):
-        example = _parse_line(source, number, line)
-        rest = known.get(example.content_hash)
-        examples.append(TrainingExample.model_validate({**rest, **example.to_line()}) if rest is not None else example)
-    return examples
+    known = read_provenance(source)
+    return [join_provenance(_parse_line(source, number, line), known) for number, line in numbered_lines(source)]
 
 
-def _numbered_lines(source: Path) -> list[tuple[int, str]]:
+def read_provenance(path: Path) -> dict[str, dict[str, Any]]:
+    """What is known of the examples of a training file, by content hash; nothing where no such file lies beside it.
+
+    Raises:
+        ExamplesError: If there is a file and it cannot be read.
+        ConfigurationError: If `path` has no file's name.
+    """
+    source = provenance_path(path)
+    try:
+        rows = read_rows(source, lost="what it said of an example is lost")
+        return {str(row.pop("content_hash", "")): row for row in rows}
+    except OSError as exc:
+        raise ExamplesError(f"{source}: cannot be read ({exc.strerror}); remove it, or make it readable") from exc
+
+
+def join_provenance(example: TrainingExample, known: Mapping[str, Mapping[str, Any]]) -> TrainingExample:
+    """The example with all that is known of it; a row of provenance that cannot be used is named in the log."""
+    rest = known.get(example.content_hash)
+    if rest is None:
+        return example
+    fields = {name: value for name, value in rest.items() if name not in _TRAINED_ON}
+    try:
+        return TrainingExample.model_validate({**fields, **example.to_line()})
+    except ValidationError as exc:
+        fault = exc.errors()[0]
+        logger.warning("the provenance of %s was left out: %s %s", example.content_hash, fault["loc"], fault["msg"])
+        return example
+
+
+def numbered_lines(source: Path) -> list[tuple[int, str]]:
+    """The lines of a JSONL file that are not blank, each with its number from 1.
+
+    Raises:
+        ExamplesError: If the file is missing or is not UTF-8.
+    """
     try:
         text = source.read_text(encoding="utf-8-sig")
     except OSError as exc:
@@ -182,15 +234,19 @@ def _parse_line(source: Path, number: int, line: str) -> TrainingExample:
     advice = f"run `ft-rag validate {source}` to see every problem"
     try:
         row = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as exc:
-        raise ExamplesError(f"{source} line {number}: not JSON ({exc}); {advice}") from exc
+    except (ValueError, RecursionError) as exc:
+        raise ExamplesError(f"{source} line {number}: not JSON ({str(exc)[:120]}); {advice}") from exc
     messages = row.get("messages") if isinstance(row, dict) else None
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         raise ExamplesError(f"{source} line {number}: no list of `messages`; {advice}")
-    tools = row.get("tools")
-    parallel = row.get("parallel_tool_calls")
-    return TrainingExample(
-        messages=messages,
-        tools=tools if isinstance(tools, list) else None,
-        parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
-    )
+    tools, parallel = row.get("tools"), row.get("parallel_tool_calls")
+    try:
+        example = TrainingExample(
+            messages=messages,
+            tools=tools if isinstance(tools, list) else None,
+            parallel_tool_calls=parallel if isinstance(parallel, bool) else None,
+        )
+        _ = example.content_hash
+    except (ValidationError, RecursionError) as exc:
+        raise ExamplesError(f"{source} line {number}: is no example ({type(exc).__name__}); {advice}") from exc
+    return example

@@ -23,7 +23,7 @@ from llama_index.core.schema import BaseNode
 
 from llama_index_ft_rag.answering import Answer, answer_questions, refuse
 from llama_index_ft_rag.concurrency import OnProgress
-from llama_index_ft_rag.curation import curate
+from llama_index_ft_rag.curation import TAUGHT_KINDS, curate, dropped_rows
 from llama_index_ft_rag.documents import split_documents
 from llama_index_ft_rag.engines import EngineFactory, index_nodes, nodes_behind, reopen_index
 from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, QuestionError
@@ -41,8 +41,6 @@ from llama_index_ft_rag.validation import MINIMUM_EXAMPLES
 logger = logging.getLogger(__name__)
 
 METRICS = ("faithfulness", "answer_relevancy")
-TAUGHT_KINDS = ("answer", "refine", "tree_step")
-"""The calls that make an answer; selectors, condensers and the like are not what a student is taught."""
 
 OnStage = Callable[[str, int, int], None]
 """Called as `on_stage(stage, done, total)` when a stage begins, moves and ends."""
@@ -119,11 +117,7 @@ class Stages:
         calls = [call for answer in answers if answer.error is None for call in answer.calls]
         recorded = [call for call in calls if call.kind in TAUGHT_KINDS]
         curation = curate(recorded)
-        dropped = (
-            {"reasons": list(drop.reasons), **drop.example.to_line(), **drop.example.to_provenance()}
-            for drop in curation.dropped
-        )
-        write_rows(self.folder.file("dropped.jsonl"), dropped)
+        write_rows(self.folder.file("dropped.jsonl"), dropped_rows(curation))
         write_examples(self.folder.file("examples.jsonl"), curation.kept)
         reasons = {name: count for name, count in curation.counts().items() if name not in ("kept", "dropped")}
         counts = {"recorded": len(recorded), "kept": len(curation.kept), "dropped": reasons}

@@ -44,10 +44,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a whole file under a temporary name, then rename it into place."""
+    _write_parts(path, (data,))
+
+
+def _write_parts(path: Path, parts: Iterable[bytes]) -> None:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
+            stream.writelines(parts)
             stream.flush()
             os.fsync(stream.fileno())
         Path(name).replace(path)
@@ -62,8 +66,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows as one whole JSONL file."""
-    write_text(path, "".join(dump_row(row) for row in rows))
+    """Write rows as one whole JSONL file; they are not held in memory together."""
+    _write_parts(path, (dump_row(row).encode("utf-8") for row in rows))
 
 
 def append_row(path: Path, row: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ _MESSAGE_KEYS = {
     "role", "content", "name", "weight", "tool_calls", "tool_call_id", "function_call", "refusal",
     "parallel_tool_calls",
 }  # fmt: skip
-_PARTS = {"text", "image_url", "refusal"}
+_PARTS = ("text", "image_url", "refusal")
 _SPECIAL = re.compile(r"<\|[a-z_]+\|>")
 # Only fim_suffix is documented as refused (2026-02); the others are tokens of the same kind.
 _REFUSED_TOKENS = {
@@ -87,11 +88,18 @@ def check_line(raw: bytes, *, number: int) -> CheckedLine:
     )
 
 
+def check_example(row: Mapping[str, Any]) -> tuple[Problem, ...]:
+    """Check a chat example that is no line of a file yet."""
+    notes = _Notes(None)
+    _check_chat(row, notes)
+    return tuple(notes.problems)
+
+
 @dataclass
 class _Notes:
     """Collects the problems of one line."""
 
-    line: int
+    line: int | None
     problems: list[Problem] = field(default_factory=list)
 
     def error(self, code: str, message: str) -> None:
@@ -103,7 +111,7 @@ class _Notes:
 
 def _parse(raw: bytes, notes: _Notes) -> dict[str, Any] | None:
     try:
-        row = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        row = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except UnicodeDecodeError as exc:
         notes.error("not_utf8", f"is not UTF-8 (byte {exc.start + 1}); save the file as UTF-8")
     except json.JSONDecodeError as exc:
@@ -119,6 +127,13 @@ def _parse(raw: bytes, notes: _Notes) -> dict[str, Any] | None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is larger than a number can be")
+    return number
 
 
 def _recognise(row: Mapping[str, Any], notes: _Notes) -> TrainingFormat:

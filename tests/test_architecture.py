@@ -15,7 +15,7 @@ SOURCE = Path(llama_index_ft_rag.__file__).parent
 # Every module may import earlier ones only. A sub-package's own name stands for its `__init__`, which comes after
 # its modules; `__init__` alone is the root's. A new module gets its place here.
 ORDER = """
-    errors storage concurrency
+    errors hostile_text storage concurrency
 
     sample tokenizer catalog
 
@@ -56,23 +56,36 @@ ORDER = """
 
     ledger.stored_responses ledger.store ledger.account ledger.llm ledger.embedding ledger.ledger ledger
 
-    engines answering abstention curation training_format validation
+    engines answering abstention training_format
+
+    curation.prompt_parts curation.drafts curation.prompt_leaks curation.rules curation.showing curation.outcome
+    curation.lines curation.near_duplicates curation.beside_others curation.arguments curation.curate
+    curation.scores curation.near_pairs curation.ties curation.leaks curation.splitting
+    curation.passage_pool curation.raft_candidates curation.distractors
+    curation.preferences curation.asking curation.judging curation.personal_data curation.masking
+    curation.describing curation.folder curation
+
+    exporting.turns exporting.alpaca exporting.sharegpt exporting.llama_factory exporting.parquet exporting.card
+    exporting.export exporting
+
+    validation
 
     finetuning.interface finetuning.job finetuning.waiting finetuning.submission finetuning.outcome
     finetuning.client finetuning.openai finetuning
 
-    scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.evaluation
+    scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.example_scores
+    scoring.evaluation
     scoring
 
     comparison.paired comparison.agreement comparison.money comparison.verdict comparison.per_question
     comparison.side_by_side comparison.compare comparison
 
-    report.run_facts report.hostile_text report.tables report.view report.text report.plots report.html
+    report.run_facts report.tables report.view report.text report.plots report.html
     report.report report
 
     run_folder run_report plan stages distillation __init__
 
-    cli.failures cli.progress cli.services cli.talk cli.app cli cli.__main__
+    cli.failures cli.progress cli.services cli.talk cli.training_data cli.app cli cli.__main__
 """
 
 MOST_LINES = 350

@@ -1,11 +1,21 @@
 """`examples.jsonl` holds what a provider accepts; the rest lies beside it and finds its way back."""
 
 import json
+import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llama_index_ft_rag.errors import ExamplesError
-from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
+from llama_index_ft_rag.examples import (
+    TrainingExample,
+    Usage,
+    join_provenance,
+    read_examples,
+    read_provenance,
+    write_examples,
+)
 
 MESSAGES = [{"role": "user", "content": "Who leads it?"}, {"role": "assistant", "content": "玛丽亚."}]
 EXAMPLE = TrainingExample(
@@ -94,3 +104,114 @@ def test_usage_adds_up_and_unknown_stays_unknown():
 def test_equal_lines_have_equal_hashes():
     """Provenance does not change what the example is."""
     assert EXAMPLE.content_hash == TrainingExample(messages=MESSAGES).content_hash
+
+
+def with_provenance(folder, *rows):
+    """A training file of one example, and these rows of provenance beside it."""
+    write_examples(folder / "examples.jsonl", [TrainingExample(messages=MESSAGES)])
+    lines = (row if isinstance(row, str) else json.dumps(row) for row in rows)
+    (folder / "examples.provenance.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return folder / "examples.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"kind": "nonsense"}, "('kind',) Input should be 'answer', 'refine', "),
+        ({"node_ids": "n1"}, "('node_ids',) Input should be a valid list"),
+        ({"node_ids": [1]}, "('node_ids', 0) Input should be a valid string"),
+        ({"usage": 5}, "('usage',) Input should be a valid dictionary or instance of Usage"),
+        ({"parameters": None}, "('parameters',) Input should be a valid dictionary"),
+        ({"step": {}}, "('step',) Input should be a valid integer"),
+    ],
+)
+def test_provenance_that_cannot_be_used_is_left_out_with_one_line_in_the_log(tmp_path, caplog, facts, said):
+    """The example is read without it; the log names the example and what is wrong."""
+    path = with_provenance(tmp_path, {"content_hash": EXAMPLE.content_hash, "query_id": "q", **facts})
+
+    with caplog.at_level(logging.INFO):
+        examples = read_examples(path)
+
+    assert examples == [TrainingExample(messages=MESSAGES)]
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"the provenance of {EXAMPLE.content_hash} was left out: {said}")
+
+
+@pytest.mark.parametrize("row", ["{", "[1]", "7", "null"])
+def test_a_broken_row_of_provenance_spoils_no_other(tmp_path, row):
+    """What is no row is passed over, and what follows it is joined."""
+    known = {"content_hash": EXAMPLE.content_hash, "query_id": "q", "no_such_field": [1]}
+
+    assert read_examples(with_provenance(tmp_path, row, known)) == [
+        TrainingExample(messages=MESSAGES, query_id="q"),
+    ]
+
+
+@pytest.mark.parametrize("key", [{}, {"content_hash": None}, {"content_hash": 7}, {"content_hash": ["a"]}])
+def test_provenance_of_no_example_is_joined_to_none(tmp_path, key):
+    """A row without a hash, or with something else in its place, belongs to nobody."""
+    path = with_provenance(tmp_path, {**key, "query_id": "q"})
+
+    assert read_examples(path) == [TrainingExample(messages=MESSAGES)]
+
+
+def test_provenance_never_changes_what_is_trained_on():
+    """Messages and tools are those of the training file, whatever a row says."""
+    example = TrainingExample(messages=MESSAGES)
+    row = {"query_id": "q", "messages": [], "tools": [{"type": "function"}], "parallel_tool_calls": True}
+
+    joined = join_provenance(example, {example.content_hash: row})
+
+    assert joined == TrainingExample(messages=MESSAGES, query_id="q")
+
+
+def test_no_provenance_is_no_knowledge(tmp_path):
+    """A training file of others has none, and an example that is not in it stays as it is."""
+    assert read_provenance(tmp_path / "theirs.jsonl") == {}
+    assert join_provenance(EXAMPLE, {"0" * 16: {"query_id": "q"}}) == EXAMPLE
+
+
+def test_what_is_known_is_keyed_by_content_hash(tmp_path):
+    """All that the training line does not say, under the hash of that line."""
+    path = tmp_path / "examples.jsonl"
+    write_examples(path, [EXAMPLE])
+
+    known = read_provenance(path)
+
+    rest = EXAMPLE.model_dump(exclude={"messages", "tools", "parallel_tool_calls"})
+    assert known == {EXAMPLE.content_hash: rest}
+    assert join_provenance(TrainingExample(messages=MESSAGES), known) == EXAMPLE
+
+
+def test_provenance_that_cannot_be_read_at_all_is_named(tmp_path):
+    """To go on without it would lose what belongs together, and nobody would know."""
+    path = with_provenance(tmp_path)
+    (tmp_path / "examples.provenance.jsonl").unlink()
+    (tmp_path / "examples.provenance.jsonl").mkdir()
+
+    with pytest.raises(ExamplesError, match=r"examples\.provenance\.jsonl: cannot be read \(Is a directory\)"):
+        read_examples(path)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    rows=st.lists(
+        st.dictionaries(st.sampled_from(sorted(TrainingExample.model_fields)) | st.text(), values), max_size=3
+    ),
+    raw=st.binary(max_size=30),
+)
+def test_no_provenance_crashes_a_reader(tmp_path_factory, rows, raw):
+    """Whatever lies in the file beside it, the training file is read, and what is trained on is as it was."""
+    folder = tmp_path_factory.mktemp("provenance")
+    path = with_provenance(folder, *({**row, "content_hash": EXAMPLE.content_hash} for row in rows))
+    with (folder / "examples.provenance.jsonl").open("ab") as stream:
+        stream.write(raw)
+
+    assert [example.to_line() for example in read_examples(path)] == [{"messages": MESSAGES}]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from llama_index_ft_rag.report.hostile_text import markdown_text, one_line, without_controls
+from llama_index_ft_rag.hostile_text import markdown_text, one_line, without_controls
 
 
 def test_control_characters_and_lone_surrogates_are_replaced() -> None:

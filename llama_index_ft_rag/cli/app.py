@@ -18,6 +18,7 @@ import llama_index_ft_rag
 from llama_index_ft_rag.cli.progress import StageProgress
 from llama_index_ft_rag.cli.services import Backend, check_services, main_endpoint, role_endpoint
 from llama_index_ft_rag.cli.talk import ask_before_spending, err, out, rendered, show_plan, show_result
+from llama_index_ft_rag.cli.training_data import curate_command, export_command
 from llama_index_ft_rag.concurrency import run_sync
 from llama_index_ft_rag.distillation import Distilled, run_plan
 from llama_index_ft_rag.endpoints import Endpoint
@@ -204,6 +205,10 @@ def validate(
     text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n" if json_output else report.render()
     sys.stdout.write(text)
     raise typer.Exit(0 if report.ok else 1)
+
+
+app.command(name="curate")(curate_command)
+app.command(name="export")(export_command)
 
 
 @app.command()

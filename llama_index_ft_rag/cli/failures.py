@@ -8,7 +8,7 @@ from __future__ import annotations
 import openai
 
 from llama_index_ft_rag import endpoints
-from llama_index_ft_rag.report.hostile_text import one_line, without_controls
+from llama_index_ft_rag.hostile_text import one_line, without_controls
 
 STOPPED = "stopped; what was computed is kept, and the same command continues"
 _AGAIN = "what was computed is kept, and the same command continues"

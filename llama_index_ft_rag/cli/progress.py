@@ -28,7 +28,7 @@ from rich.progress import (
 )
 
 from llama_index_ft_rag.cli.failures import STOPPED, without_keys
-from llama_index_ft_rag.report.hostile_text import one_line
+from llama_index_ft_rag.hostile_text import one_line
 
 PLAIN_INTERVAL_S = 10.0
 """Without a terminal, a stage that takes longer says so this often."""

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from llama_index_ft_rag.distillation import Distilled
 from llama_index_ft_rag.errors import ConfigurationError, FtRagError
+from llama_index_ft_rag.hostile_text import one_line
 from llama_index_ft_rag.plan import Plan, Role
 from llama_index_ft_rag.report import Report
-from llama_index_ft_rag.report.hostile_text import one_line
 
 # A file may be called [bold]x.md or :smile:.txt, and is shown as it is called.
 out = Console(highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -33,6 +33,9 @@ _BEGINNINGS: dict[str, CallKind] = {
     "please act as an impartial judge": "judge",
     "here is the original query:": "judge",
     "we want to understand if the following": "judge",
+    "given a question and an answer, analyze the complexity": "judge",
+    "your task is to judge the faithfulness": "judge",
+    "generate a question for the given answer and identify": "judge",
 }
 _IN_HEAD: dict[str, CallKind] = {
     "strictly operates in two modes when refining": "refine",

@@ -1,7 +1,7 @@
 """A comparison and the facts of its run, as terminal text, markdown, JSON, a notebook cell, or one HTML file.
 
-Modules in their order: `run_facts`, `hostile_text` (what others wrote, made harmless), `tables`, `view` (what is
-said, once for all forms), `text`, `plots`, `html`, `report` (what a user holds).
+Modules in their order: `run_facts`, `tables`, `view` (what is said, once for all forms), `text`, `plots`, `html`,
+`report` (what a user holds).
 """
 
 from llama_index_ft_rag.report.report import Report, write_report

@@ -17,7 +17,7 @@ from llama_index_ft_rag.comparison import Comparison
 from llama_index_ft_rag.comparison.side_by_side import Flag, QuestionRow
 from llama_index_ft_rag.comparison.verdict import signed
 from llama_index_ft_rag.errors import MissingExtraError
-from llama_index_ft_rag.report.hostile_text import without_controls
+from llama_index_ft_rag.hostile_text import without_controls
 from llama_index_ft_rag.report.plots import interval_plot, loss_plot, question_plot
 from llama_index_ft_rag.report.run_facts import RunFacts
 from llama_index_ft_rag.report.tables import heading, lead_scores, worst_first

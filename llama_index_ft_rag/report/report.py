@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from llama_index_ft_rag.comparison import Comparison
-from llama_index_ft_rag.report.hostile_text import without_surrogates
+from llama_index_ft_rag.hostile_text import without_surrogates
 from llama_index_ft_rag.report.html import notebook_frame, render_html
 from llama_index_ft_rag.report.run_facts import JobFacts, LossPoint, RunFacts
 from llama_index_ft_rag.report.text import render_markdown, render_terminal

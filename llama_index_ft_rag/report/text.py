@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from llama_index_ft_rag.errors import MissingExtraError
-from llama_index_ft_rag.report.hostile_text import markdown_text, one_line
+from llama_index_ft_rag.hostile_text import markdown_text, one_line
 from llama_index_ft_rag.report.tables import Cell, Table
 from llama_index_ft_rag.report.view import Fact, ReportView
 

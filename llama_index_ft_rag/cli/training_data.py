@@ -1,0 +1,266 @@
+"""`ft-rag curate` and `ft-rag export`: their options, and what they print.
+
+In: files. Out: a folder or a file of training data, and a table of what was kept and why the rest was not. What is done
+lives in `curation` and `exporting`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from llama_index_ft_rag.cli.talk import err, out
+from llama_index_ft_rag.curation import (
+    TAUGHT_KINDS,
+    Curation,
+    add_distractors,
+    curate,
+    find_leaks,
+    mask_pii,
+    preference_pairs,
+    read_lines,
+    read_originals,
+    read_scores,
+    split_examples,
+    write_curation,
+    write_originals,
+    write_pairs,
+)
+from llama_index_ft_rag.engines import import_named
+from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
+from llama_index_ft_rag.examples import TrainingExample, is_recording, read_examples
+from llama_index_ft_rag.exporting import export_examples
+from llama_index_ft_rag.hostile_text import one_line
+from llama_index_ft_rag.questions import read_questions
+from llama_index_ft_rag.recording import read_recording
+
+RULES = "Rules"
+AFTERWARDS = "Afterwards"
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or a training file (JSONL).")]
+
+
+def curate_command(
+    file: File,
+    folder: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the files go; what is there is replaced.")
+    ],
+    keep_abstentions: Annotated[
+        float, typer.Option(metavar="SHARE", help="Abstentions among what is kept, at most.", rich_help_panel=RULES)
+    ] = 0.0,
+    near_duplicates: Annotated[
+        float,
+        typer.Option(metavar="SIMILARITY", help="From which on two say the same; 0: off.", rich_help_panel=RULES),
+    ] = 0.9,
+    student: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Drop what is too long for it.", rich_help_panel=RULES)
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Drop what is longer.", rich_help_panel=RULES)
+    ] = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="JSONL rows with content_hash and score.", rich_help_panel=RULES),
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="SCORE", help="Drop what scores lower.", rich_help_panel=RULES)
+    ] = None,
+    max_per_context: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Examples about the same context, at most.", rich_help_panel=RULES),
+    ] = None,
+    kinds: Annotated[
+        str,
+        typer.Option(metavar="KINDS", help="Calls to train on, or all.", rich_help_panel=RULES),
+    ] = ",".join(TAUGHT_KINDS),
+    rules: Annotated[
+        list[str] | None,
+        typer.Option("--rule", metavar="MODULE:FUNCTION", help="A rule of your own.", rich_help_panel=RULES),
+    ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="RULE", help="Do not apply this rule.", rich_help_panel=RULES)
+    ] = None,
+    templates: Annotated[
+        list[Path] | None,
+        typer.Option("--template", metavar="FILE", help="A prompt of your own.", rich_help_panel=RULES),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Split off to validate with.", rich_help_panel=AFTERWARDS)
+    ] = 0.0,
+    eval_questions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Report what is trained on, too.", rich_help_panel=AFTERWARDS),
+    ] = None,
+    distractors: Annotated[
+        int, typer.Option(metavar="N", min=0, help="Foreign passages for each example.", rich_help_panel=AFTERWARDS)
+    ] = 0,
+    no_answer: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Lose their passages and refuse.", rich_help_panel=AFTERWARDS),
+    ] = 0.0,
+    pii_map: Annotated[
+        Path | None,
+        typer.Option("--mask-pii", metavar="MAP", help="Mask; the way back is kept here.", rich_help_panel=AFTERWARDS),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of every choice.")] = 0,
+    form: Annotated[Literal["text", "markdown", "json"], typer.Option("--format", help="What to print.")] = "text",
+) -> None:
+    """Part the examples worth training on from the others, and say why."""
+    shapes = [_text_of(path, "--template") for path in templates or ()]
+    chosen = list(without or ())
+    curation = curate(
+        read_lines(file),
+        keep_abstentions=keep_abstentions,
+        seed=seed,
+        near_duplicates=near_duplicates or None,
+        student=student,
+        max_tokens=max_tokens,
+        scores=read_scores(scores) if scores is not None else None,
+        min_score=min_score,
+        max_per_context=max_per_context,
+        kinds=None if kinds == "all" else [kind.strip() for kind in kinds.split(",")],  # type: ignore[misc]
+        rules=[_function("--rule", name, "my_app.rules:too_short") for name in rules or ()],
+        without=chosen,
+        templates=shapes,
+    )
+    if pii_map is not None:
+        curation = _masked(curation, pii_map, folder)
+    similarity = near_duplicates or 1.0
+    split = (
+        split_examples(curation.kept, validation=validation, seed=seed, near_duplicates=similarity, templates=shapes)
+        if validation
+        else None
+    )
+    training = split.train if split is not None else curation.kept
+    leaks = None
+    if eval_questions is not None:
+        held_out = read_questions(eval_questions, split="eval")
+        leaks = find_leaks(training, held_out, near_duplicates=similarity, templates=shapes)
+    rows = None
+    if distractors or no_answer:
+        rows = add_distractors(
+            training,
+            distractors=distractors or 1,
+            probability=1.0 if distractors else 0.0,
+            no_answer=no_answer,
+            templates=shapes,
+            seed=seed,
+        )
+    written = write_curation(curation, folder, split=split, leaks=leaks, rows=rows, source=file)
+    sys.stdout.write(written.describe(form))
+    if form == "text":
+        out.print(f"\nwritten to {one_line(str(folder))}")
+    if not curation.kept:
+        raise ExamplesError(f"{file}: nothing is left to train on; dropped.jsonl in {folder} says why")
+
+
+def export_command(
+    file: File,
+    target: Annotated[Path, typer.Option("--out", metavar="PATH", help="A file, or a folder for datasets.")],
+    form: Annotated[
+        Literal["chat", "sharegpt", "alpaca", "datasets", "preference"],
+        typer.Option("--format", help="Of which trainer."),
+    ],
+    validation: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Examples to validate with (datasets).")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The other answers to the same prompts (preference).")
+    ] = None,
+    prefers: Annotated[
+        str | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="Says whether FILE's answer is better (preference)."),
+    ] = None,
+) -> None:
+    """Write training examples in the format of another trainer."""
+    examples = _examples_of(file)
+    if form == "preference":
+        _export_pairs(examples, target, against, prefers)
+        return
+    if against is not None or prefers is not None:
+        raise ConfigurationError(f"--against and --prefers go with --format preference, not with {form}")
+    held_out = _examples_of(validation) if validation is not None else []
+    facts = _facts_beside(file) if form == "datasets" else None
+    made = export_examples(examples, target, format=form, validation=held_out, facts=facts)
+    out.print(f"{made.written:,} examples written to {', '.join(one_line(str(path)) for path in made.files)}")
+    for reason, count in Counter(left.reason for left in made.left_out).items():
+        err.print(f"note: {count:,} left out: {reason.replace('_', ' ')}")
+
+
+def _export_pairs(examples: Sequence[TrainingExample], target: Path, against: Path | None, prefers: str | None) -> None:
+    if against is None or prefers is None:
+        raise ConfigurationError(
+            "--format preference needs the other answers and who says which is better: add --against FILE and "
+            "--prefers MODULE:FUNCTION"
+        )
+    others = {_prompt_of(example): example.answer for example in _examples_of(against)}
+    answers = {
+        example.content_hash: others[_prompt_of(example)] for example in examples if _prompt_of(example) in others
+    }
+    found = preference_pairs(examples, answers, prefers=_function("--prefers", prefers, "my_app.rules:prefers"))
+    write_pairs(target, found.pairs)
+    out.print(f"{len(found.pairs):,} pairs written to {one_line(str(target))}")
+    for reason, count in found.left_out.items():
+        err.print(f"note: {count:,} left out: {reason.replace('_', ' ')}")
+
+
+def _masked(curation: Curation, pii_map: Path, folder: Path) -> Curation:
+    """The curation with personal data masked, in what was dropped too; the map is written before anything else."""
+    if pii_map.resolve().parent == folder.resolve():
+        raise ConfigurationError(
+            f"--mask-pii {pii_map}: the map must lie apart from the examples; choose another folder"
+        )
+    originals = read_originals(pii_map) if pii_map.exists() else {}
+    masked = mask_pii([*curation.kept, *(drop.example for drop in curation.dropped)], originals=originals)
+    write_originals(pii_map, masked.originals)
+    for entity, count in masked.counts.items():
+        err.print(f"note: {count:,} of {entity} masked")
+    kept, dropped = masked.examples[: len(curation.kept)], masked.examples[len(curation.kept) :]
+    return replace(
+        curation,
+        kept=kept,
+        dropped=[replace(drop, example=example) for drop, example in zip(curation.dropped, dropped, strict=True)],
+    )
+
+
+def _examples_of(file: Path) -> list[TrainingExample]:
+    """All examples of a file in which every line is one."""
+    return read_recording(file) if is_recording(file) else read_examples(file)
+
+
+def _prompt_of(example: TrainingExample) -> str:
+    return json.dumps([example.messages[:-1], example.tools], sort_keys=True)
+
+
+def _facts_beside(file: Path) -> dict[str, int] | None:
+    """How the examples were curated, where that is written beside them."""
+    try:
+        found = json.loads((file.parent / "curation.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    names = ("total", "kept", "dropped")
+    return (
+        {name: found[name] for name in names if isinstance(found.get(name), int)} if isinstance(found, dict) else None
+    )
+
+
+def _function(option: str, name: str, example: str) -> Callable[..., Any]:
+    function = import_named(name, what=option, example=example)
+    if not callable(function):
+        raise ConfigurationError(f"{option} {name}: is a {type(function).__name__}, not a function; check the name")
+    return function  # type: ignore[no-any-return]
+
+
+def _text_of(path: Path, option: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = getattr(exc, "strerror", None) or "not UTF-8"
+        raise ConfigurationError(f"{option} {path}: cannot be read ({why}); pass a text file") from exc
