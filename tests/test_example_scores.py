@@ -408,4 +408,4 @@ def test_an_answer_the_service_would_not_judge_is_kept_unjudged() -> None:
     assert list(scores.values()) == [1.0, None]
     assert [reason.split(":")[0] for reason in scores.reasons.values()] == ["RateLimitError"]
     assert curation.kept == examples
-    assert curation.notices[0] == "1 examples have no score, and were not judged by it"
+    assert curation.notices[0] == "1 of 2 examples have no score, and were not judged by it"

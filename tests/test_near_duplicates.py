@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from curated import DATA, EVENTS, answered, needs_data, refined, table_rows, taught
@@ -23,19 +24,19 @@ ZH = "这家公司在北方建造的工厂有红色屋顶、高大烟囱、两�
 TOOL_CALL = {"id": "c", "type": "function", "function": {"name": "find", "arguments": '{"city": "Paris"}'}}
 
 ALIKE = {
-    "one word in sixty": (taught("Who?", LONG), taught("Who?", LONG.replace("geo", "gap")), 0.91),
+    "one word in sixty": (taught("Who?", LONG), taught("Who?", LONG.replace("geo", "gap")), 0.90),
     "case and punctuation": (taught("Who?", LONG), taught("WHO?!", f"{LONG.upper()}..."), 1.00),
     "a word more": (taught("Who?", LONG), taught("Who?", f"{LONG} too"), 0.98),
     "one letter of a Chinese answer": (taught("谁？", ZH), taught("谁？", ZH.replace("红", "蓝")), 0.88),
-    "a word of the context": (
-        answered("Who?", "Ana.", context=PASSAGE),
-        answered("Who?", "Ana.", context=PASSAGE.replace("geon", "gap")),
-        0.96,
+    "a word of a long prompt": (
+        taught(f"{PASSAGE}. Who?", "Ana."),
+        taught(f"{PASSAGE.replace('geon', 'gap')}. Who?", "Ana."),
+        0.90,
     ),
     "the system prompt": (
         TrainingExample(messages=[{"role": "system", "content": LONG}, *taught("Who?", LONG).messages]),
         TrainingExample(messages=[{"role": "system", "content": f"{LONG} too"}, *taught("Who?", LONG).messages]),
-        0.98,
+        0.92,
     ),
 }
 """Two examples, and the similarity of the second to the first."""
@@ -92,10 +93,10 @@ def test_what_says_something_else_is_no_near_duplicate(name: str) -> None:
 
 def test_the_question_that_was_recorded_comes_before_that_of_the_prompt() -> None:
     """A rewritten question in the prompt does not hide that two users asked different things."""
-    first = answered("What of it?", "Ana.", context=PASSAGE, question="Who led the northern plant in its first year?")
-    other = first.model_copy(update={"question": "Why did the southern plant close?", "messages": [
-        *first.messages[:-1], {"role": "assistant", "content": "Ana too."}]})  # fmt: skip
-    same = other.model_copy(update={"question": first.question})
+    asked = {"question": "Who led the northern plant in its first year?"}
+    first = answered("What of it?", "Ana.", context=PASSAGE).model_copy(update=asked)
+    same = answered("What of it?", "Ana, too.", context=PASSAGE).model_copy(update=asked)
+    other = same.model_copy(update={"question": "Why did the southern plant close?"})
 
     assert near(first, other, at=0.6) == {}
     assert list(near(first, same, at=0.6)) == [2]
@@ -127,9 +128,8 @@ def test_a_threshold_that_is_none_is_refused(threshold: float) -> None:
 
 def test_the_earliest_is_kept_and_only_what_is_kept_counts() -> None:
     """The second resembles the first and goes; the third resembles only the second, which is gone, and stays."""
-    chain = [" ".join(["zap"] * 0 + WORDS)]
-    for place in (10, 30):
-        chain.append(chain[-1].replace(WORDS[place], f"x{place % 7}p").replace("x3p", "xap").replace("x2p", "xup"))
+    second = LONG.replace(WORDS[10], "zap")
+    chain = [LONG, second, second.replace(WORDS[30], "zup")]
     examples = [taught("Who?", text) for text in chain]
 
     result = curate(examples, near_duplicates=0.9)
@@ -212,7 +212,7 @@ def test_what_is_found_is_what_comparing_each_with_each_finds(seed: int) -> None
     pairs = [(one, other) for other in range(120) for one in range(other)]
     alike = {other for one, other in pairs if similarity(examples[one], examples[other]) >= 0.9}
 
-    assert len(alike) > 5
+    assert len(alike) > 3
     assert {number - 1 for number in near(*examples, at=0.9)} == alike
 
 
@@ -227,9 +227,9 @@ SCRIPT = """
 
 def test_the_result_does_not_hang_on_the_hash_seed() -> None:
     """Another process, with other hashes of texts, keeps and drops the same."""
-    script = textwrap.dedent(SCRIPT.format(tests=os.path.dirname(__file__)))  # noqa: PTH120  # a text is wanted
+    script = textwrap.dedent(SCRIPT.format(tests=str(Path(__file__).parent)))
     said = [
-        subprocess.run(  # noqa: S603  # our own script
+        subprocess.run(
             [sys.executable, "-c", script], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
         ).stdout
         for seed in ("0", "1", "12345")
@@ -255,7 +255,7 @@ MISSING = """
 def test_without_datasketch_the_search_says_what_to_install() -> None:
     """Everything else works without it."""
     script = textwrap.dedent(MISSING)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)  # noqa: S603  # ours
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
 
     assert done.stdout.splitlines() == [
         "1", 'looking for near duplicates needs datasketch: pip install "llama-index-ft-rag[curation]"',

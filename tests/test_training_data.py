@@ -166,7 +166,7 @@ def test_rules_can_be_added_switched_off_and_fed_with_scores(ft_rag: Run, calls:
         "low_score         3        3  the judge's score is below the threshold\n"
         "about_cork        1        1  a rule of your own\n"
         "alone: no other rule refused them\n"
-        "note: 3 of 14 examples have no score, and were not judged by it\n"
+        "note: 2 of 14 examples have no score, and were not judged by it\n"
     )
 
 

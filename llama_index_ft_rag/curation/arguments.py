@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
+from numbers import Integral, Real
 from typing import TypeVar
 
 from llama_index_ft_rag.curation.outcome import RULES
@@ -46,14 +47,12 @@ def check_names(argument: str, names: Iterable[Name], *, known: Collection[str] 
 def check_number(
     argument: str, value: object, *, least: float = -math.inf, most: float = math.inf, whole: bool = False
 ) -> None:
-    """Refuse what is no number within its bounds; `None` passes.
+    """Refuse what is no number within its bounds.
 
     Raises:
         ConfigurationError: If it is none.
     """
-    if value is None:
-        return
-    right_type = isinstance(value, int) if whole else isinstance(value, int | float)
+    right_type = isinstance(value, Integral if whole else Real)
     if not right_type or isinstance(value, bool) or not least <= value <= most:  # type: ignore[operator]  # a number
         bounds = f" from {least:g} to {most:g}" if most < math.inf else f" of at least {least:g}" * (least > -math.inf)
         raise ConfigurationError(f"{argument} is {value!r}; pass a {'whole ' if whole else ''}number{bounds}")
@@ -66,9 +65,9 @@ def known_scores(scores: Mapping[str, float | None]) -> dict[str, float]:
         ConfigurationError: If one is something else than a number or `None`.
     """
     for key, score in scores.items():
-        if score is not None and (not isinstance(score, int | float) or isinstance(score, bool)):
+        if score is not None and (not isinstance(score, Real) or isinstance(score, bool)):
             raise ConfigurationError(f"scores[{key!r}] is {score!r}; pass a number, or None where there is no score")
-    return {key: score for key, score in scores.items() if score is not None and not math.isnan(score)}
+    return {key: float(score) for key, score in scores.items() if score is not None and not math.isnan(score)}
 
 
 def user_rules(rules: Iterable[UserRule]) -> list[Rule]:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llama_index_ft_rag.curation.near_duplicates import NearDuplicates, compare_all
-from llama_index_ft_rag.curation.outcome import Reason
+from llama_index_ft_rag.curation.outcome import RULES, Reason
 from llama_index_ft_rag.examples import TrainingExample
+
+_ORDER = {name: place for place, name in enumerate(RULES)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +71,12 @@ def judge_beside_others(
             reasons.append(Reason(rule="crowded_context", text=f"its context has {max_per_context} examples already"))
         elif one.context is not None and not reasons:
             crowds[one.context] += 1
-        found.append(tuple(reasons))
+        found.append(tuple(sorted(reasons, key=_place)))
     return found
+
+
+def _place(reason: Reason) -> int:
+    return _ORDER.get(reason.rule, len(_ORDER))
 
 
 class _Copies:

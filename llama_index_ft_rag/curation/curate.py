@@ -7,7 +7,8 @@ judged by itself first, then beside the others. Knows nothing of files or jobs.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import get_args
 
@@ -94,10 +95,10 @@ def curate(
     kinds = None if kinds is None else check_names("kinds", kinds, known=get_args(CallKind))
     check_number("keep_abstentions", keep_abstentions, least=0, most=1)
     check_number("worse_by", worse_by, least=0)
-    check_number("min_score", min_score)
-    check_number("max_tokens", max_tokens, least=1, whole=True)
-    check_number("max_per_context", max_per_context, least=1, whole=True)
-    check_number("near_duplicates", near_duplicates)
+    for name, value in (("max_tokens", max_tokens), ("max_per_context", max_per_context)):
+        check_number(name, 1 if value is None else value, least=1, whole=True)
+    for name, number in (("near_duplicates", near_duplicates), ("min_score", min_score)):
+        check_number(name, 1 if number is None else number)
     applied = [
         *_single_rules(kinds, worse_by, min_score, student, max_tokens),
         *user_rules(rules),
@@ -170,14 +171,14 @@ class _Judge:
         self._abstentions = abstentions
         self._templates = templates
         self._drafts = DraftFinder()
-        self._hashes: list[str] = []
+        self._best: dict[tuple[str | None, str], float] = {}
 
     def judge(self, example: TrainingExample, number: int) -> Judged:
         content_hash = example.content_hash
         parts = read_prompt(example.messages, templates=self._templates)
         drafts = self._drafts.find(example, parts)
-        self._hashes.append(content_hash)
         candidate = self._candidate(example, content_hash, parts, drafts)
+        self._remember(example, candidate.score)
         self.unscored += candidate.score is None
         self.unread_refines += example.kind == "refine" and not drafts
         reasons = []
@@ -204,13 +205,18 @@ class _Judge:
             parts=parts,
             drafts=drafts,
             score=self._scores.get(content_hash),
-            draft_score=max(self._known_scores(drafts), default=None),
+            draft_score=self._best_score(example, drafts),
         )
 
-    def _known_scores(self, drafts: tuple[Draft, ...]) -> Iterator[float]:
-        for draft in drafts:
-            scores = (self._scores.get(self._hashes[place]) for place in draft.written_by)
-            yield from (score for score in scores if score is not None)
+    def _best_score(self, example: TrainingExample, drafts: tuple[Draft, ...]) -> float | None:
+        """The best that was scored by an earlier example of the same query whose answer is a draft."""
+        known = (self._best.get((example.query_id, draft.text)) for draft in drafts)
+        return max((score for score in known if score is not None), default=None)
+
+    def _remember(self, example: TrainingExample, score: float | None) -> None:
+        key = (example.query_id, example.answer.strip())
+        if score is not None and score > self._best.get(key, -math.inf):
+            self._best[key] = score
 
 
 def _single_rules(

@@ -17,6 +17,7 @@ from llama_index_ft_rag.examples import TrainingExample
 
 _SHORTEST_QUOTE = 40
 """Characters; a shorter answer may stand by chance in a prompt that is not known to refine it."""
+_MOST_WRITERS = 100
 _ANSWER = r"(?:the|my|your) (?:original|existing|previous|given|initial|earlier|provided|current|above|draft) answer"
 # A "previous response" may be to anybody's letter.
 _RESPONSE = r"(?:the|my) (?:original|existing|previous) response"
@@ -83,7 +84,7 @@ class Draft:
 
     text: str
     written_by: tuple[int, ...]
-    """Places, from 0, of the earlier examples whose answer it is; none if it is not among those given."""
+    """Places, from 0, of the last hundred examples before it whose answer it is; none if no example given wrote it."""
 
 
 @dataclass
@@ -107,7 +108,7 @@ class DraftFinder:
     def _find(self, example: TrainingExample, parts: PromptParts | None) -> tuple[Draft, ...]:
         if parts is not None and parts.draft:
             written_by = self._by_text.get(_key(example.query_id, parts.draft), ())
-            return (Draft(text=parts.draft, written_by=tuple(written_by)),)
+            return (Draft(text=parts.draft, written_by=tuple(written_by[-_MOST_WRITERS:])),)
         if parts is not None or example.query_id is None or example.kind not in ("refine", "other"):
             return ()
         asked = next((m.get("content") for m in reversed(example.messages) if m.get("role") == "user"), None)
@@ -115,7 +116,7 @@ class DraftFinder:
             return ()
         shortest = 1 if example.kind == "refine" else _SHORTEST_QUOTE
         return tuple(
-            Draft(text=answer, written_by=tuple(places))
+            Draft(text=answer, written_by=tuple(places[-_MOST_WRITERS:]))
             for answer, places in self._by_query.get(example.query_id, {}).items()
             if len(answer) >= shortest and answer in asked
         )

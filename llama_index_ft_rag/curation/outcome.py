@@ -140,7 +140,7 @@ class Curation:
             "kept_abstentions": self.kept_abstentions,
             "rules": [row.to_dict() for row in self.table()],
             "notices": list(self.notices),
-            **{title.lower(): [one.to_dict() for one in some] for title, some in self._shown(shown)},
+            "shown": {title.lower(): [one.to_dict() for one in some] for title, some in self._shown(shown)},
         }
 
     def _headline(self) -> str:
@@ -163,15 +163,15 @@ class Curation:
             Shown(number=number, reasons=(), example=example)
             for number, example in zip(self.kept_numbers, self.kept, strict=False)
         ]
-        refused = [
-            Shown(number=drop.number, reasons=_said(drop.reasons), example=drop.example)
-            for drop in _one_of_each_rule(self.dropped, most)
-        ]
         unread = [
             Shown(number=line.number, reasons=_said((line.reason,)), example=line.text)
-            for line in self.unreadable[: most if not refused else 1]
+            for line in self.unreadable[: min(most, 1 if self.dropped else most)]
         ]
-        dropped = sorted([*refused[: most - len(unread)], *unread], key=lambda one: one.number)
+        refused = [
+            Shown(number=drop.number, reasons=_said(drop.reasons), example=drop.example)
+            for drop in _one_of_each_rule(self.dropped, most - len(unread))
+        ]
+        dropped = sorted([*refused, *unread], key=lambda one: one.number)
         pairs = [("Kept", _spread(kept, most)), ("Dropped", dropped)]
         return [(title, some) for title, some in pairs if some]
 
@@ -189,7 +189,7 @@ def _spread(some: Sequence[Shown], most: int) -> list[Shown]:
     """`most` of them, evenly from first to last."""
     if len(some) <= most:
         return list(some)
-    return [some[index * len(some) // most] for index in range(most)]
+    return [some[index * (len(some) - 1) // max(most - 1, 1)] for index in range(most)]
 
 
 def _one_of_each_rule(dropped: Sequence[Dropped], most: int) -> list[Dropped]:

@@ -80,7 +80,7 @@ def text_examples(title: str, examples: Sequence[Shown]) -> list[str]:
     for shown in examples:
         lines += ["", f"-- {shown.number}" + (f": {one_line('; '.join(shown.reasons))}" if shown.reasons else "")]
         for role, text in _messages(shown.example):
-            lines.append(f"{role}:")
+            lines.append(f"[{role}]")
             lines += [f"  {line}".rstrip() for line in _shortened(text).split("\n")]
     return lines
 
