@@ -140,8 +140,8 @@ def test_what_cannot_be_parted_is_not_parted() -> None:
     assert (split.train, split.validation) == (one_source(), [])
     assert (split.groups, split.largest_group, split.leaks.ok) == (1, 10, True)
     assert split.notice == (
-        "0 instead of 3 examples to validate with: 10 of 10 belong together; without same_source among what is kept "
-        "together more can be parted, and the leak report says at what cost"
+        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_source; without same_source in "
+        "together= (--may-part same_source on the command line) more can be parted, and the leak report says at what cost"
     )
 
 
@@ -157,12 +157,13 @@ def test_parted_all_the_same_the_report_says_at_what_cost() -> None:
     assert not split.leaks.ok
 
 
-def test_a_notice_names_no_cure_that_was_taken_already() -> None:
-    """Without `same_source` the same advice would help nobody."""
+def test_a_notice_names_the_tie_that_holds_a_set_together() -> None:
+    """One recording block around many questions makes them one query."""
     examples = [taught(name, query_id="q") for name in NAMES]
 
     assert split_examples(examples, validation=0.3, together=["same_query"]).notice == (
-        "0 instead of 3 examples to validate with: 10 of 10 belong together"
+        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_query; without same_query in "
+        "together= (--may-part same_query on the command line) more can be parted, and the leak report says at what cost"
     )
 
 
@@ -176,8 +177,9 @@ def test_a_notice_names_no_cure_that_was_taken_already() -> None:
             [ALONE[0], ALONE[0]],
             2,
             0,
-            "0 instead of 1 examples to validate with: 2 of 2 belong together; without same_source among what is kept "
-            "together more can be parted, and the leak report says at what cost",
+            "0 instead of 1 examples to validate with: 2 of 2 belong together, most by same_example; without same_example "
+            "in together= (--may-part same_example on the command line) more can be parted, and the leak report says at "
+            "what cost",
         ),
     ],
 )

@@ -19,7 +19,9 @@ import typer
 from llama_index_ft_rag.cli.talk import err, out
 from llama_index_ft_rag.curation import (
     TAUGHT_KINDS,
+    TIES,
     Curation,
+    RaftRows,
     add_distractors,
     curate,
     find_leaks,
@@ -94,6 +96,10 @@ def curate_command(
     validation: Annotated[
         float, typer.Option(metavar="SHARE", help="Split off to validate with.", rich_help_panel=AFTERWARDS)
     ] = 0.0,
+    may_part: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TIE", help="May come on both sides, such as same_source.", rich_help_panel=AFTERWARDS),
+    ] = None,
     eval_questions: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Report what is trained on, too.", rich_help_panel=AFTERWARDS),
@@ -133,26 +139,23 @@ def curate_command(
     if pii_map is not None:
         curation = _masked(curation, pii_map, folder)
     similarity = near_duplicates or 1.0
-    split = (
-        split_examples(curation.kept, validation=validation, seed=seed, near_duplicates=similarity, templates=shapes)
-        if validation
-        else None
-    )
+    split = None
+    if validation or may_part:
+        together = [tie for tie in TIES if tie not in _known_ties(may_part or ())]
+        split = split_examples(
+            curation.kept,
+            validation=validation,
+            seed=seed,
+            together=together,
+            near_duplicates=similarity,
+            templates=shapes,
+        )
     training = split.train if split is not None else curation.kept
     leaks = None
     if eval_questions is not None:
         held_out = read_questions(eval_questions, split="eval")
         leaks = find_leaks(training, held_out, near_duplicates=similarity, templates=shapes)
-    rows = None
-    if distractors or no_answer:
-        rows = add_distractors(
-            training,
-            distractors=distractors or 1,
-            probability=1.0 if distractors else 0.0,
-            no_answer=no_answer,
-            templates=shapes,
-            seed=seed,
-        )
+    rows = _rows(training, distractors, no_answer, seed=seed, templates=shapes)
     written = write_curation(curation, folder, split=split, leaks=leaks, rows=rows, source=file)
     sys.stdout.write(written.describe(form))
     if form == "text":
@@ -209,6 +212,27 @@ def _export_pairs(examples: Sequence[TrainingExample], target: Path, against: Pa
     out.print(f"{len(found.pairs):,} pairs written to {one_line(str(target))}")
     for reason, count in found.left_out.items():
         err.print(f"note: {count:,} left out: {reason.replace('_', ' ')}")
+
+
+def _known_ties(names: Sequence[str]) -> Sequence[str]:
+    if unknown := [name for name in names if name not in TIES]:
+        raise ConfigurationError(f"--may-part {unknown[0]}: is no tie; it may be {', '.join(TIES)}")
+    return names
+
+
+def _rows(
+    training: Sequence[TrainingExample], distractors: int, no_answer: float, *, seed: int, templates: Sequence[str]
+) -> RaftRows | None:
+    if not distractors and not no_answer:
+        return None
+    return add_distractors(
+        training,
+        distractors=distractors or 1,
+        probability=1.0 if distractors else 0.0,
+        no_answer=no_answer,
+        templates=templates,
+        seed=seed,
+    )
 
 
 def _masked(curation: Curation, pii_map: Path, folder: Path) -> Curation:

@@ -7,6 +7,7 @@ form a group, and a group is never parted. Knows nothing of files.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -79,8 +80,9 @@ def split_examples(
         validation: Share of the examples to validate with, above 0 and below 1. Groups are whole, so that it can
             only be approached, from below; of a share below one example, one is taken.
         seed: Decides which groups; the same examples and seed give the same split in any order.
-        together: What ties examples. Retrieved nodes can tie a whole corpus together; without `same_source` such a
-            corpus can be parted, and the leak report counts what it costs.
+        together: What ties examples. Retrieved nodes can tie a whole corpus together, and so does one `recording()`
+            block around many questions, which makes them one query; without `same_source` or `same_query` such a set
+            can be parted, and the leak report counts what it costs.
         near_duplicates: Similarity from which two examples say nearly the same.
         templates: The caller's own prompts, as for `curate`.
 
@@ -90,7 +92,7 @@ def split_examples(
     given, shapes, ties = list(examples), tuple(templates), tuple(together)
     if not 0.0 < validation < 1.0:
         raise ConfigurationError(f"validation is {validation!r}; pass a share above 0 and below 1")
-    groups = _groups(given, ties, near_duplicates, shapes)
+    groups, by_tie = _groups(given, ties, near_duplicates, shapes)
     wanted = min(max(1, int(validation * len(given) + 1e-9)), len(given) - 1)
     chosen = _chosen(groups, [example.content_hash for example in given], wanted, seed=seed)
     train = [example for place, example in enumerate(given) if place not in chosen]
@@ -102,13 +104,14 @@ def split_examples(
         groups=len(groups),
         largest_group=largest,
         leaks=find_leaks(train, held_out, near_duplicates=near_duplicates, templates=shapes),
-        notice=_notice(len(held_out), wanted, largest, len(given), by_source="same_source" in ties),
+        notice=_notice(len(held_out), wanted, largest, len(given), by_tie),
     )
 
 
 def _groups(
     given: Sequence[TrainingExample], ties: tuple[Tie, ...], near_duplicates: float, templates: tuple[str, ...]
-) -> list[list[int]]:
+) -> tuple[list[list[int]], Counter[Tie]]:
+    """The groups, and how many pairs each tie has."""
     from networkx.utils import UnionFind  # llama-index-core needs it, too
 
     groups = UnionFind(range(len(given)))
@@ -117,9 +120,11 @@ def _groups(
         return bool(groups[first] == groups[second])
 
     found = tied(given, ties=ties, near_duplicates=near_duplicates, templates=templates, skip=are_together)
+    by_tie: Counter[Tie] = Counter()
     for pair in found:
         groups.union(pair.first, pair.second)
-    return [sorted(group) for group in groups.to_sets()]
+        by_tie[pair.tie] += 1
+    return [sorted(group) for group in groups.to_sets()], by_tie
 
 
 def _chosen(groups: Sequence[Sequence[int]], hashes: Sequence[str], wanted: int, *, seed: int) -> set[int]:
@@ -136,15 +141,16 @@ def _chosen(groups: Sequence[Sequence[int]], hashes: Sequence[str], wanted: int,
     return chosen
 
 
-def _notice(found: int, wanted: int, largest: int, total: int, *, by_source: bool) -> str | None:
+def _notice(found: int, wanted: int, largest: int, total: int, by_tie: Counter[Tie]) -> str | None:
     if total < 2:
         return "a single example cannot be parted" if total else None
     if found >= max(1, wanted / 2):
         return None
     said = f"{found:,} instead of {wanted:,} examples to validate with: {largest:,} of {total:,} belong together"
-    if not by_source:
+    if not by_tie:
         return said
+    tie = by_tie.most_common(1)[0][0]
     return (
-        f"{said}; without same_source among what is kept together more can be parted, and the leak report says at "
-        "what cost"
+        f"{said}, most by {tie}; without {tie} in together= (--may-part {tie} on the command line) more can be parted, "
+        "and the leak report says at what cost"
     )
