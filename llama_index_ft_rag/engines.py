@@ -62,18 +62,19 @@ def import_factory(name: str) -> EngineFactory:
         EngineError: If the name has another form, or the module or the factory is not there.
     """
     try:
-        return import_named(name, what="engine", example="my_app.rag:build_engine")  # type: ignore[no-any-return]
+        return import_named(name, what="engine", example="my_app.rag:build_engine", kind="factory")  # type: ignore[no-any-return]
     except ConfigurationError as exc:
         raise EngineError(str(exc)) from exc.__cause__
 
 
-def import_named(name: str, *, what: str, example: str) -> Any:
+def import_named(name: str, *, what: str, example: str, kind: str = "function") -> Any:
     """Import `package.module:name`, from the current folder too.
 
     Args:
         name: As the user gave it.
         what: What it is for, to say in errors.
         example: Of a good name, to say in errors.
+        kind: What is imported, to say in errors.
 
     Raises:
         ConfigurationError: If the name has another form, or the module or the name in it is not there.
@@ -81,8 +82,7 @@ def import_named(name: str, *, what: str, example: str) -> Any:
     module_name, colon, attribute = name.partition(":")
     # An empty part is a relative name, which would need a package to start from.
     if not (colon and attribute and all(module_name.split("."))):
-        form = "package.module:factory" if what == "engine" else "package.module:function"
-        raise ConfigurationError(f"{what} {name!r}: not of the form {form}; write e.g. {example}")
+        raise ConfigurationError(f"{what} {name!r}: not of the form package.module:{kind}; write e.g. {example}")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)

@@ -13,7 +13,7 @@ may want to look at is also an attribute.
     ├── ExamplesError (ValueError)           a training file cannot be read or was refused by validation
     ├── RunFolderError                       the run folder is not writable, in use, or holds another run
     ├── ScoringError (ValueError)            a dataset or metric cannot be scored
-    │   └── UnusableReplyError               the judge answered something else than what it was asked for
+    │   └── UnusableReplyError               a model answered something else than what it was asked for
     ├── OfflineBackendError                  the offline backend's state cannot be used
     └── FinetuneError (ValueError)           something about a fine-tuning job
         ├── FileNotAcceptedError             the service refused or never processed the training file
@@ -80,7 +80,7 @@ class ScoringError(FtRagError, ValueError):
 
 
 class UnusableReplyError(ScoringError):
-    """The judge answered, but its reply is not what the prompt asked for."""
+    """A model answered, but its reply is not what it was asked for."""
 
 
 class OfflineBackendError(FtRagError):

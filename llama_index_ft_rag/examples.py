@@ -108,10 +108,19 @@ class TrainingExample(BaseModel):
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
     @property
+    def prompt_hash(self) -> str:
+        """The same for examples with the same messages before the last one and the same tools."""
+        asked = [self.messages[:-1], self.tools or None, self.parallel_tool_calls]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
     def answer(self) -> str:
-        """Text of the last message; empty where it only calls tools."""
+        """Text of the last message, its parts joined by line ends; empty where it only calls tools."""
         content = self.messages[-1].get("content") if self.messages else None
-        return content if isinstance(content, str) else ""
+        if not isinstance(content, list):
+            return content if isinstance(content, str) else ""
+        texts = (part.get("text") for part in content if isinstance(part, dict))
+        return "\n".join(text for text in texts if isinstance(text, str))
 
     def to_line(self) -> dict[str, Any]:
         """The object a provider accepts as one line of a training file."""

@@ -19,7 +19,6 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from llama_index.core.schema import Document
 
-from llama_index_ft_rag.curation import check_installed
 from llama_index_ft_rag.documents import load_documents
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.engines import EngineFactory, as_engine_factory, import_factory
@@ -157,11 +156,9 @@ def make_plan(
         EngineError: If `engine` cannot be used.
         DocumentError: If a document is missing.
         QuestionError: If a question file cannot be read, or there is nothing to train on.
-        MissingExtraError: If what curation needs is not installed.
     """
     if engine is None and documents is None:
         raise ConfigurationError("neither an engine nor documents: pass build_engine, documents=[...], or both")
-    check_installed()
     teacher_role = _role("teacher", teacher, teacher_endpoint or endpoint)
     train, evaluation = _question_sources(questions, train_questions, eval_questions)
     if not train:

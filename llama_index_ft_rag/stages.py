@@ -23,7 +23,7 @@ from llama_index.core.schema import BaseNode
 
 from llama_index_ft_rag.answering import Answer, answer_questions, refuse
 from llama_index_ft_rag.concurrency import OnProgress
-from llama_index_ft_rag.curation import TAUGHT_KINDS, curate, dropped_rows
+from llama_index_ft_rag.curation import curate, dropped_rows
 from llama_index_ft_rag.documents import split_documents
 from llama_index_ft_rag.engines import EngineFactory, index_nodes, nodes_behind, reopen_index
 from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, QuestionError
@@ -115,16 +115,15 @@ class Stages:
     def curate(self, answers: Sequence[Answer]) -> None:
         """Keep the examples worth training on; put the others aside with their reasons."""
         calls = [call for answer in answers if answer.error is None for call in answer.calls]
-        recorded = [call for call in calls if call.kind in TAUGHT_KINDS]
-        curation = curate(recorded)
+        curation = curate(calls)
         write_rows(self.folder.file("dropped.jsonl"), dropped_rows(curation))
         write_examples(self.folder.file("examples.jsonl"), curation.kept)
         reasons = {name: count for name, count in curation.counts().items() if name not in ("kept", "dropped")}
-        counts = {"recorded": len(recorded), "kept": len(curation.kept), "dropped": reasons}
+        counts = {"recorded": len(calls), "kept": len(curation.kept), "dropped": reasons}
         self.folder.note("examples", counts)
         if len(curation.kept) < MINIMUM_EXAMPLES:
             failed = [answer.error for answer in answers if answer.error is not None]
-            raise ExamplesError(_too_few(len(curation.kept), len(recorded), reasons, failed))
+            raise ExamplesError(_too_few(len(curation.kept), len(calls), reasons, failed))
 
     def train(self) -> LLM:
         """Fine-tune the student, or continue a job under way; return the tuned LLM."""

@@ -56,13 +56,17 @@ ORDER = """
 
     ledger.stored_responses ledger.store ledger.account ledger.llm ledger.embedding ledger.ledger ledger
 
-    engines answering abstention training_format
+    engines answering
+    abstention.language abstention.english abstention.chinese abstention.german abstention.french abstention.spanish
+    abstention.japanese abstention.detection abstention
+    training_format
 
     curation.prompt_parts curation.drafts curation.prompt_leaks curation.rules curation.showing curation.outcome
     curation.lines curation.near_duplicates curation.beside_others curation.arguments curation.curate
     curation.scores curation.near_pairs curation.ties curation.leaks curation.splitting
     curation.passage_pool curation.raft_candidates curation.distractors
     curation.preferences curation.asking curation.judging curation.personal_data curation.masking
+    curation.masked_curation
     curation.describing curation.folder curation
 
     exporting.turns exporting.alpaca exporting.sharegpt exporting.llama_factory exporting.parquet exporting.card

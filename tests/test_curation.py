@@ -200,7 +200,7 @@ def test_a_rule_that_fails_is_named_with_the_example(says: Callable[[], object],
         curate([good, bad], rules=[fragile])
 
     assert str(caught.value) == (
-        f"the rule fragile failed on the example {bad.content_hash}: {error}; mend the rule, nothing was written"
+        f"the rule fragile failed on the example {bad.content_hash}: {error}; mend the rule, and try again"
     )
     assert type(caught.value.__cause__).__name__ == error.partition(":")[0]
 
@@ -353,7 +353,7 @@ def test_few_contexts_are_noted(contexts: int, notices: int) -> None:
     result = curate([*examples, answered("x", DECLINED, context="Of an abstention.")])
 
     assert list(result.notices) == notices * [
-        f"few contexts: the examples kept are about {contexts} distinct contexts; with fewer than 50 the student may "
+        f"few contexts: {contexts} distinct ones among the examples kept; with fewer than 50 the student may "
         "learn them by heart instead of the job"
     ]
 
@@ -363,7 +363,7 @@ def test_contexts_are_known_by_their_nodes_too() -> None:
     asked = [taught(f"q{n}", f"It is {n}.", node_ids=nodes) for n, nodes in enumerate([["a", "b"], ["b", "a"], ["a"]])]
 
     assert rules_of(curate(asked, max_per_context=1)) == [(2, ("crowded_context",))]
-    assert curate(asked).notices[0].startswith("few contexts: the examples kept are about 2 distinct contexts;")
+    assert curate(asked).notices[0].startswith("few contexts: 2 distinct ones among the examples kept;")
     assert curate([taught("a", "1")], max_per_context=1).notices == ()
 
 

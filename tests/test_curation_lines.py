@@ -151,15 +151,19 @@ def test_half_a_character_survives_the_way_into_the_folder(tmp_path: Path) -> No
     assert read_lines(tmp_path / "out" / "examples.jsonl").examples == [TrainingExample(messages=messages)]
 
 
-@pytest.mark.parametrize(("lines", "have"), [(1, "1 line has"), (2, "2 lines have")])
-def test_keys_that_no_training_file_has_are_told(tmp_path: Path, lines: int, have: str) -> None:
+@pytest.mark.parametrize(
+    ("lines", "have", "keys"), [(1, "1 line has", "`id`"), (2, "2 lines have", "`id`, `metadata`")]
+)
+def test_keys_that_no_training_file_has_are_told(tmp_path: Path, lines: int, have: str, keys: str) -> None:
     """They are not written again, and the reader should know before the source is thrown away."""
     data = b"\n".join([*[line(id=7), line(metadata={})][:lines], line(tools=[TOOL], parallel_tool_calls=True)])
 
     curation = curate(read_lines(written(tmp_path, data)), without=["duplicate"], near_duplicates=None)
 
     assert len(curation.kept) == lines + 1
-    assert curation.notices == (f"{have} more keys than a training file may have; what was kept is written without",)
+    assert curation.notices == (
+        f"{have} keys that no training file may have ({keys}); what is kept is written without",
+    )
 
 
 def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ alone: no other rule refused them
 note: few contexts: the examples kept are about 2 distinct contexts; with fewer
   than 50 the student may err
 
-Kept, 2 of them as they are
+Kept, 2 of them, the middle of long texts left out
 
 -- 1
 [user]
@@ -67,7 +67,7 @@ Kept, 2 of them as they are
 [assistant]
   In May.
 
-Dropped, 4 of them as they are
+Dropped, 4 of them, the middle of long texts left out
 
 -- 2: abstention: declines to answer
 [user]
@@ -256,7 +256,7 @@ def test_no_escape_sequence_reaches_a_terminal() -> None:
         f"{one_line}        1        1  a rule of your own",
         "alone: no other rule refused them",
         "",
-        "Dropped, 2 of them as they are",
+        "Dropped, 2 of them, the middle of long texts left out",
         "",
         f"-- 1: {one_line}: {one_line}",
         f"[{one_line}]",

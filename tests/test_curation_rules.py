@@ -188,7 +188,7 @@ MADE = [
         given=these(taught("What is it?", f"{LONG} 2022."), taught("What is it?", f"{LONG} 2023.")), number=2),
     Row(rule="crowded_context", what="a third one",
         given=these(*(answered(question, f"{question} indeed") for question in "abc")), number=3,
-        settings=passing(max_per_context=2), says="its context has 2 examples already"),
+        settings=passing(max_per_context=2), says="is beyond the first 2 with its context"),
     Row(rule="crowded_context", what="of another context",
         given=these(answered("a", "1"), answered("b", "2"), answered("c", "3", context="Another.")), number=3,
         settings=passing(max_per_context=2)),
@@ -305,7 +305,7 @@ REAL = [
     Row(rule="near_duplicate", what="a refine step of other passages", given=events(8, 9), number=2,
         settings=passing(near_duplicates=0.3)),
     Row(rule="crowded_context", what="a second answer from the same pages", given=events(), number=12,
-        settings=passing(max_per_context=1), says="its context has 1 examples already"),
+        settings=passing(max_per_context=1), says="is beyond the first 1 with its context"),
     Row(rule="crowded_context", what="an abstention does not crowd", given=events(), number=12,
         settings=passing(max_per_context=2)),
 ]  # fmt: skip
@@ -329,3 +329,36 @@ def test_every_rule_is_tested_on_both_sides_of_its_line(rows: list[Row], missing
     covered = {(row.rule, "kept" if row.says is None else "dropped") for row in rows}
 
     assert covered == {(rule, side) for rule in RULES for side in ("kept", "dropped")} - missing
+
+
+@pytest.mark.parametrize(
+    "reason", ["length", "MAX_TOKENS", "FinishReason.MAX_TOKENS", "SAFETY", "RECITATION", "model_length", "incomplete"]
+)
+def test_other_providers_words_for_a_cut_answer_are_known(reason: str) -> None:
+    """Whatever the teacher's service calls it, an answer that is not whole is not trained on."""
+    (drop,) = curate([taught("Who?", "The", finish_reason=reason)]).dropped
+
+    assert drop.rules == ("cut_off",)
+
+
+@pytest.mark.parametrize("token", ["<|eot_id|>", "<end_of_turn>", "[/INST]"])
+def test_tokens_of_open_models_are_special_too(token: str) -> None:
+    """A student need not be OpenAI's."""
+    (drop,) = curate([taught("Who?", f"Ana. {token}")]).dropped
+
+    assert drop.rules == ("special_token",)
+
+
+def test_rows_that_were_made_to_decline_are_kept() -> None:
+    """What `add_distractors` made is no abstention of the teacher's."""
+    made = taught("Who?", DECLINED, made_by="no_answer")
+
+    assert curate([made, taught("Whom?", DECLINED)]).kept == [made]
+
+
+def test_a_score_below_the_threshold_says_nothing_of_an_abstention() -> None:
+    """A judge gives a refusal 0, and it may still be kept on purpose."""
+    good, refusal = taught("Where?", "In Oslo."), taught("Who?", DECLINED)
+    scores = {good.content_hash: 0.9, refusal.content_hash: 0.0}
+
+    assert curate([good, refusal], scores=scores, min_score=0.5, keep_abstentions=0.5).kept == [good, refusal]

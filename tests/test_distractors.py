@@ -578,12 +578,12 @@ def test_as_many_come_out_as_go_in(
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
-        ({"distractors": 0}, "distractors is 0; pass 1 or more"),
-        ({"probability": 1.5}, "probability is 1.5; pass a probability from 0 to 1"),
-        ({"no_answer": -0.1}, "no_answer is -0.1; pass a probability from 0 to 1"),
-        ({"no_answer": float("nan")}, "no_answer is nan; pass a probability from 0 to 1"),
+        ({"distractors": 0}, "distractors is 0; pass a whole number of at least 1"),
+        ({"probability": 1.5}, "probability is 1.5; pass a number from 0 to 1"),
+        ({"no_answer": -0.1}, "no_answer is -0.1; pass a number from 0 to 1"),
+        ({"no_answer": float("nan")}, "no_answer is nan; pass a number from 0 to 1"),
         ({"refusal": " "}, "refusal is empty; pass the words that decline, or leave it out"),
-        ({"max_context_chars": 0}, "max_context_chars is 0; pass 1 or more, or None"),
+        ({"max_context_chars": 0}, "max_context_chars is 0; pass a whole number of at least 1"),
         ({"passages": HARBOUR}, "passages is one string; pass a list of strings or nodes"),
         ({"passages": []}, "passages is empty; leave it out to take the contexts of the other examples"),
         ({"passages": [HARBOUR, {"text": "x"}]}, "passage 2 is of type dict; pass strings or nodes"),

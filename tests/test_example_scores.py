@@ -17,7 +17,7 @@ from llama_index.core.prompts.chat_prompts import CHAT_REFINE_PROMPT, CHAT_TEXT_
 from llama_index.core.schema import TextNode
 
 from llama_index_ft_rag.answering import REFUSALS, Answer
-from llama_index_ft_rag.curation import curate, read_prompt, read_scores, write_scores
+from llama_index_ft_rag.curation import curate, read_example_scores, read_prompt, write_example_scores
 from llama_index_ft_rag.documents import load_documents, split_documents
 from llama_index_ft_rag.endpoints import Endpoint
 from llama_index_ft_rag.errors import ConfigurationError, ScoringError
@@ -295,9 +295,9 @@ async def test_scores_survive_being_written(tmp_path: Path) -> None:
     """What could not be scored stays so in the file."""
     scores = await ascore_examples([answered(FALSE), asking("Why?")], llm=RuleJudge())
 
-    write_scores(tmp_path / "scores.jsonl", scores)
+    write_example_scores(tmp_path / "scores.jsonl", scores)
 
-    assert read_scores(tmp_path / "scores.jsonl") == scores
+    assert read_example_scores(tmp_path / "scores.jsonl") == scores
 
 
 def test_a_recorder_does_not_take_verdicts_for_answers() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from curated import answered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -188,7 +189,7 @@ def test_a_tie_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         find_leaks([], [], ties=["same_node"])  # type: ignore[list-item]
 
-    assert str(caught.value) == f"'same_node' is no tie; pass some of {', '.join(TIES)}"
+    assert str(caught.value) == f"ties: there is no 'same_node'; it may name {', '.join(TIES)}"
 
 
 TRAIN = [taught("Who leads it?", node_ids=["a"]), taught("Where is it?")]
@@ -228,6 +229,7 @@ def test_a_report_can_be_stored() -> None:
             {"tie": "same_source", "train": 0, "held_out": 0},
             {"tie": "near_question", "train": 1, "held_out": 2},
         ],
+        "notice": None,
     }
 
 
@@ -371,3 +373,10 @@ def test_the_rewordings_of_the_post_are_those_a_reader_finds() -> None:
         [(3, 3), (21, 21), (33, 33)],
         [(5, 5), (21, 24), (24, 26), (25, 27), (28, 29), (30, 30), (35, 32), (38, 35)],
     ]
+
+
+def test_the_same_context_is_one_source_with_and_without_node_ids() -> None:
+    """A file that knows no nodes leaks into one that does, and an index that was made again into the old one."""
+    examples = [answered("Who?", "Ana.", context="The same passage.", node_ids=nodes) for nodes in ([], ["n1"], ["n2"])]
+
+    assert find_leaks(examples[:1], examples[1:], ties=["same_source"]).counts() == {"same_source": 2}

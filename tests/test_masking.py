@@ -482,7 +482,7 @@ def test_a_map_without_a_folder_or_a_file_is_named(tmp_path: Path) -> None:
         ({"entities": ["PERSON", "CRYPTO"]}, "PERSON: no pattern finds this; pass an analyzer that does"),
         ({"entities": []}, r"entities=\[\]: pass a list with at least one kind"),
         ({"entities": "URL", "analyzer": WordAnalyzer()}, "entities='URL': pass a list with at least one kind"),
-        ({"score_threshold": 40}, "score_threshold=40: pass a number from 0 to 1"),
+        ({"score_threshold": 40}, "score_threshold is 40; pass a number from 0 to 1"),
         ({"phone_regions": ["UK"]}, "'UK' is no two-letter code of a country, such as 'US'"),
         ({"originals": {"Jane": "<PERSON_1>"}}, "originals: holds no map of placeholders"),
     ],

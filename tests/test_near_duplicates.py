@@ -245,20 +245,22 @@ MISSING = """
     from llama_index_ft_rag import TrainingExample, curate
     from llama_index_ft_rag.errors import MissingExtraError
     print(len(curate([TrainingExample(messages=[])], near_duplicates=None).dropped))
+    print(*curate([]).notices)
     try:
-        curate([])
+        curate([], near_duplicates=0.9)
     except MissingExtraError as error:
         print(error)
 """
 
 
 def test_without_datasketch_the_search_says_what_to_install() -> None:
-    """Everything else works without it."""
+    """Everything else works without it: who asks for nothing is told in a notice, who asks for it by an error."""
     script = textwrap.dedent(MISSING)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
 
     assert done.stdout.splitlines() == [
-        "1", 'looking for near duplicates needs datasketch: pip install "llama-index-ft-rag[curation]"',
+        "1", 'near duplicates were not looked for: pip install "llama-index-ft-rag[curation]"',
+        'looking for near duplicates needs datasketch: pip install "llama-index-ft-rag[curation]"',
     ]  # fmt: skip
 
 
@@ -281,14 +283,14 @@ def test_no_two_of_the_real_examples_say_nearly_the_same() -> None:
 
 @needs_data
 def test_the_answers_of_two_real_models_to_the_same_questions() -> None:
-    """Of 36 questions 11 were answered to the same letter, and four more nearly so, at a low threshold."""
+    """Of 36 questions 11 were answered to the same letter, and seven more nearly so, at a low threshold."""
     both = [taught(*row[:2]) for model in ("base", "tuned") for row in table_rows(model)]
     dropped = curate(both, near_duplicates=0.6).dropped
 
     assert [drop.number for drop in dropped if "duplicate" in drop.rules] == [
         38, 39, 40, 41, 47, 48, 51, 52, 53, 54, 63,
     ]  # fmt: skip
-    assert [drop.number for drop in dropped if "near_duplicate" in drop.rules] == [50, 60, 65, 69]
+    assert [drop.number for drop in dropped if "near_duplicate" in drop.rules] == [42, 50, 58, 60, 61, 65, 69]
 
 
 @needs_data
@@ -303,3 +305,47 @@ def test_no_two_of_the_real_questions_are_taken_for_the_same() -> None:
     assert len(asked) == 160
     assert {rule for drop in result.dropped for rule in drop.rules} == {"duplicate"}
     assert len(result.kept) == len({*asked})
+
+
+STORY = "and so it is said in the books of the house, which tell at length how the works were built and who built them"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("C++", "C#"),
+        ("a == a", "a != a"),
+        ("$5", "€5"),
+        ("by 5%", "by 5."),
+        ("(9,141) million", "9,141 million"),
+        ("\U0001f44d", "\U0001f44e"),
+        ("三个", "四个"),
+    ],
+)
+def test_what_only_signs_tell_apart_is_no_copy(one: str, other: str) -> None:
+    """A loss is no profit, one language no other, whatever the words around them."""
+    examples = [taught("What is it?", f"It is {sign}, {STORY}.") for sign in (one, other)]
+
+    assert curate(examples).kept == examples
+
+
+def test_other_pictures_or_tools_make_another_example() -> None:
+    """The same words beside another image, or with a tool at hand, are no copy."""
+    text = {"type": "text", "text": f"What is seen? {STORY}"}
+    asked = [[text, {"type": "image_url", "image_url": {"url": f"https://x.test/{name}.png"}}] for name in "ab"]
+    seen = [
+        TrainingExample(messages=[{"role": "user", "content": content}, {"role": "assistant", "content": STORY}])
+        for content in asked
+    ]
+    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
+    examples = [*seen, taught("Who?", STORY), taught("Who?", STORY).model_copy(update={"tools": [tool]})]
+
+    assert curate(examples).kept == examples
+
+
+def test_a_question_in_the_middle_of_an_unknown_prompt_tells_by_its_numbers() -> None:
+    """Where no template is known, all numbers of the prompt count."""
+    filler = " ".join(f"word{chr(97 + place % 26)}" for place in range(200))
+    examples = [taught(f"{filler} Did revenue rise in {year}? {filler}", "Yes.") for year in (2022, 2023)]
+
+    assert curate(examples).kept == examples

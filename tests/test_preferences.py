@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from llama_index_ft_rag.curation.preferences import (
     PreferencePair,
     Preferences,
+    answers_from,
     prefer_by_score,
     preference_pairs,
     read_pairs,
@@ -351,3 +352,16 @@ def test_real_pairs_are_made_again_from_their_parts():
     found = preference_pairs([one.example for one in known], answers, prefers=lambda *_: True)
 
     assert found == Preferences(pairs=known, left_out={})
+
+
+def test_the_other_answers_are_those_of_the_assistant() -> None:
+    """A training file with the same prompts gives them; of several to one prompt the first counts."""
+    asked = {"role": "user", "content": "Who?"}
+    teacher = TrainingExample(messages=[asked, {"role": "assistant", "content": "Ana."}])
+    others = [
+        TrainingExample(messages=[asked, {"role": "user", "content": "No answer."}]),
+        TrainingExample(messages=[asked, {"role": "assistant", "content": "Bob."}]),
+        TrainingExample(messages=[asked, {"role": "assistant", "content": "Cy."}]),
+    ]
+
+    assert answers_from([teacher], others) == {teacher.content_hash: "Bob."}

@@ -140,8 +140,9 @@ def test_what_cannot_be_parted_is_not_parted() -> None:
     assert (split.train, split.validation) == (one_source(), [])
     assert (split.groups, split.largest_group, split.leaks.ok) == (1, 10, True)
     assert split.notice == (
-        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_source; without same_source in "
-        "together= (--may-part same_source on the command line) more can be parted, and the leak report says at what cost"
+        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_source; without same_source "
+        "in together= (--may-part same_source on the command line) more can be parted, and the leak report says at "
+        "what cost"
     )
 
 
@@ -162,8 +163,9 @@ def test_a_notice_names_the_tie_that_holds_a_set_together() -> None:
     examples = [taught(name, query_id="q") for name in NAMES]
 
     assert split_examples(examples, validation=0.3, together=["same_query"]).notice == (
-        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_query; without same_query in "
-        "together= (--may-part same_query on the command line) more can be parted, and the leak report says at what cost"
+        "0 instead of 3 examples to validate with: 10 of 10 belong together, most by same_query; without same_query "
+        "in together= (--may-part same_query on the command line) more can be parted, and the leak report says at "
+        "what cost"
     )
 
 
@@ -177,9 +179,9 @@ def test_a_notice_names_the_tie_that_holds_a_set_together() -> None:
             [ALONE[0], ALONE[0]],
             2,
             0,
-            "0 instead of 1 examples to validate with: 2 of 2 belong together, most by same_example; without same_example "
-            "in together= (--may-part same_example on the command line) more can be parted, and the leak report says at "
-            "what cost",
+            "0 instead of 1 examples to validate with: 2 of 2 belong together, most by same_example; without "
+            "same_example in together= (--may-part same_example on the command line) more can be parted, and the leak "
+            "report says at what cost",
         ),
     ],
 )
@@ -203,7 +205,9 @@ def test_a_share_that_is_none_is_refused(share: float) -> None:
 
 def test_other_arguments_that_are_none_are_refused() -> None:
     """Before anything is parted, with what can be passed."""
-    with pytest.raises(ConfigurationError, match="'same_node' is no tie; pass some of same_example, same_query"):
+    with pytest.raises(
+        ConfigurationError, match="together: there is no 'same_node'; it may name same_example, same_query"
+    ):
         split_examples([], together=["same_node"])  # type: ignore[list-item]
     with pytest.raises(ConfigurationError, match="near_duplicates is 2; pass a similarity above 0 and at most 1"):
         split_examples([], near_duplicates=2)
@@ -223,7 +227,7 @@ def test_a_split_can_be_read() -> None:
     )
     assert split.to_dict() == {
         "train": 10, "validation": 0, "groups": 1, "largest_group": 10, "notice": split.notice,
-        "leaks": {"train": 10, "held_out": 0, "counts": {}, "leaks": []},
+        "leaks": {"train": 10, "held_out": 0, "counts": {}, "leaks": [], "notice": None},
     }  # fmt: skip
 
 
@@ -329,3 +333,19 @@ def test_groups_are_those_that_each_with_each_gives() -> None:
     groups = {id(group): group for group in reached.values()}
     assert split.groups == len(groups)
     assert split.largest_group == max(map(len, groups.values()))
+
+
+def test_a_crowd_of_look_alikes_stays_together() -> None:
+    """Many near copies of one text, each with other words changed, are one group."""
+    words = [f"word{chr(97 + place % 26)}{chr(97 + place // 26)}" for place in range(150)]
+    crowd = []
+    for place in range(400):
+        changed = list(words)
+        changed[place % 150], changed[(7 * place + 3) % 150] = f"x{chr(97 + place % 26)}", f"y{chr(97 + place // 26)}"
+        messages = [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": " ".join(changed)}]
+        crowd.append(TrainingExample(messages=messages))
+
+    split = split_examples(crowd, validation=0.3, together=["near_example"])
+
+    assert find_leaks(split.train, split.validation, ties=["near_example"]).ok
+    assert split.leaks.counts().get("near_example") is None

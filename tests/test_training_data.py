@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,6 +38,11 @@ def good_lines() -> list[dict[str, Any]]:
         )
         for number, plant in enumerate(PLANTS)
     ]
+
+
+def table(out: str) -> str:
+    """The output from the table on, which stands behind the examples."""
+    return re.sub(r"\A.*?(?=^[\d,]+ (?:examples|lines): )", "", out, flags=re.DOTALL | re.MULTILINE)
 
 
 def write(path: Path, lines: list[dict[str, Any]]) -> Path:
@@ -81,14 +87,14 @@ def test_curate_says_what_it_kept_and_why_not_the_rest(ft_rag: Run, calls: Path)
     code, out, err = ft_rag("curate", calls, "--out", "curated")
 
     assert (code, err) == (0, "")
-    assert out.startswith(
+    assert table(out).startswith(
         "15 lines: 12 kept, 3 dropped\n\n"
         "rule        dropped    alone  means\n"
         "unreadable        1        1  the line is no chat example\n"
         "abstention        1        1  the answer as a whole declines to answer\n"
         "duplicate         1        1  an earlier example has the same messages and tools\n"
         "alone: no other rule refused them\n"
-        "note: few contexts: the examples kept are about 12 distinct contexts;"
+        "note: few contexts: 12 distinct ones among the examples kept; with fewer than 50"
     )
     assert out.endswith("\nwritten to curated\n")
     assert [example.to_line() for example in read_examples("curated/examples.jsonl")] == good_lines()
@@ -119,7 +125,7 @@ def test_curating_again_changes_nothing(ft_rag: Run, calls: Path) -> None:
     _, out, _ = ft_rag("curate", "curated/examples.jsonl", "--out", "again")
 
     assert {path.name: path.read_bytes() for path in Path("curated").iterdir()} == before
-    assert out.startswith("10 examples: 10 kept, 0 dropped\n")
+    assert table(out).startswith("10 examples: 10 kept, 0 dropped\n")
 
 
 def test_validation_leaks_and_rows_are_reported(ft_rag: Run, calls: Path) -> None:
@@ -159,7 +165,7 @@ def test_rules_can_be_added_switched_off_and_fed_with_scores(ft_rag: Run, calls:
         *("--rule", "my_rules:about_cork", "--scores", "scores.jsonl", "--min-score", "0.2", "--near-duplicates", "0"),
     )
 
-    assert out[: out.index("note: few")] == (
+    assert table(out).partition("note: few")[0] == (
         "15 lines: 10 kept, 5 dropped\n\n"
         "rule        dropped    alone  means\n"
         "unreadable        1        1  the line is no chat example\n"
@@ -181,7 +187,7 @@ def test_a_prompt_of_the_apps_own_is_read_by_its_template(ft_rag: Run) -> None:
     _, without, _ = ft_rag("curate", path, "--out", "without")
     _, out, _ = ft_rag("curate", path, "--out", "curated", "--template", "refine.txt")
 
-    assert without.startswith("13 examples: 13 kept, 0 dropped\n")
+    assert table(without).startswith("13 examples: 13 kept, 0 dropped\n")
     assert "repeated_draft        1        1" in out
 
 
@@ -199,11 +205,49 @@ def test_personal_data_is_masked_everywhere_and_the_map_leads_back(ft_rag: Run, 
     originals = json.loads(Path("private/map.json").read_text(encoding="utf-8"))
     written = "".join(file.read_text(encoding="utf-8") for file in Path("curated").iterdir())
     answer = read_examples("curated/examples.jsonl")[-1].answer
-    assert err == "note: 3 of EMAIL_ADDRESS masked\n"
+    assert err == "note: masked EMAIL_ADDRESS at 3 places\n"
     assert "example.org" not in written
     assert answer == "Write to <EMAIL_ADDRESS_1>."
     assert unmask_text(answer, originals) == "Write to jane.doe@example.org."
     assert read_examples("again/examples.jsonl")[-2].answer == answer
+
+
+def test_masking_reaches_lines_that_are_no_examples_and_finds_leaks_all_the_same(ft_rag: Run) -> None:
+    """Lines, reasons and quoted questions are masked; what leaks is found by what was recorded."""
+    pytest.importorskip("presidio_analyzer", reason="the extra pii is not installed")
+    secret = line("Who is jane.doe@example.org?", "Jane leads it.", context="Ask jane.doe@example.org in Oslo.")
+    path = write(Path("calls.jsonl"), [*good_lines(), secret, {"prompt": "bob.roe@example.org", "completion": "b"}])
+    Path("own_rules.py").write_text(
+        "def quoting(e):\n    return 'Jane' in e.answer and e.messages[0]['content'][-60:]\n"
+    )
+    Path("eval.txt").write_text("Who is jane.doe@example.org?\n", encoding="utf-8")
+
+    _, out, _ = ft_rag("curate", path, "--out", "a", "--mask-pii", "private/map.json", "--eval-questions", "eval.txt")
+    ft_rag("curate", path, "--out", "b", "--mask-pii", "private/map.json", "--rule", "own_rules:quoting")
+
+    written = "".join(file.read_text(encoding="utf-8") for name in "ab" for file in Path(name).iterdir())
+    assert "example.org" not in written + out
+    assert "leaks: 1 of 1 held-out items" in out
+
+
+def test_a_line_keeps_what_it_holds_besides_its_example(ft_rag: Run) -> None:
+    """A dropped line is whole, keys of other tools included."""
+    row = {**good_lines()[0], "reference": {"grade": 3}}
+    ft_rag("curate", write(Path("calls.jsonl"), [*good_lines(), row]), "--out", "curated")
+
+    (dropped,) = [json.loads(text) for text in Path("curated/dropped.jsonl").read_text("utf-8").splitlines()]
+    assert dropped["other"] == {"reference": {"grade": 3}}
+
+
+def test_torn_lines_of_a_recording_are_dropped_with_their_reason(ft_rag: Run) -> None:
+    """What a killed process left behind counts, and is kept aside."""
+    call = {"call_id": "c1", "query_id": "q", "kind": "answer", **good_lines()[0]}
+    Path("calls.jsonl").write_text(json.dumps(call) + "\n" + json.dumps(call)[:50], encoding="utf-8")
+
+    _, out, _ = ft_rag("curate", "calls.jsonl", "--out", "curated")
+
+    assert table(out).startswith("2 lines: 1 kept, 1 dropped\n")
+    assert "line 2 is torn" in Path("curated/dropped.jsonl").read_text(encoding="utf-8")
 
 
 def test_nothing_left_is_said_and_the_reasons_are_kept(ft_rag: Run) -> None:
@@ -213,7 +257,7 @@ def test_nothing_left_is_said_and_the_reasons_are_kept(ft_rag: Run) -> None:
     code, out, err = ft_rag("curate", path, "--out", "curated")
 
     assert code == 1
-    assert out.startswith("3 lines: 0 kept, 3 dropped\n")
+    assert table(out).startswith("3 lines: 0 kept, 3 dropped\n")
     assert err == "ft-rag: pairs.jsonl: nothing is left to train on; dropped.jsonl in curated says why\n"
     assert len(Path("curated/dropped.jsonl").read_text(encoding="utf-8").splitlines()) == 3
 
@@ -235,6 +279,10 @@ def test_nothing_left_is_said_and_the_reasons_are_kept(ft_rag: Run) -> None:
         ("good.jsonl --out a --template gone.txt", "--template gone.txt: cannot be read (No such file or directory)"),
         ("good.jsonl --out a --scores good.jsonl", "good.jsonl line 1: is no score; each line must be such as"),
         ("good.jsonl --out good.jsonl", "good.jsonl: "),
+        ("good.jsonl --out .", "examples.jsonl: was not written by a curation and would be lost; choose another"),
+        ("empty.jsonl --out a", "empty.jsonl: holds no lines; pass a recording or a training file"),
+        ("good.jsonl --out a --min-score 0.5", "min_score is 0.5 and there are no scores; pass scores, too"),
+        ("good.jsonl --out a --validation 0.1 --may-part x", "--may-part x: is no tie; it may be same_example"),
         ("good.jsonl --out a --mask-pii a/map.json", "--mask-pii a/map.json: the map must lie apart from the examples"),
         ("good.jsonl --out a --eval-questions gone.txt", "gone.txt: "),
     ],
@@ -242,6 +290,8 @@ def test_nothing_left_is_said_and_the_reasons_are_kept(ft_rag: Run) -> None:
 def test_what_curate_cannot_do_is_one_sentence(ft_rag: Run, arguments: str, sentence: str) -> None:
     """The thing, the value and the next step, and no folder is left behind."""
     write(Path("good.jsonl"), good_lines())
+    write(Path("examples.jsonl"), good_lines())
+    write(Path("empty.jsonl"), [])
 
     code, out, err = ft_rag("curate", *arguments.split())
 
@@ -338,11 +388,18 @@ def test_export_pairs_where_a_function_prefers_the_teacher(ft_rag: Run) -> None:
         ("gone.jsonl --format chat --out p", "gone.jsonl: cannot be read (No such file or directory); pass the path"),
         ("good.jsonl --format chat --out no/p", "no: there is no such folder; create it, or choose another path"),
         ("good.jsonl --format chat --out .", ".: "),
+        ("good.jsonl --format sharegpt --out good.jsonl", "--out good.jsonl: is a file to be exported; choose another"),
+        (
+            "good.jsonl --format preference --against other.jsonl --prefers json:dumps --out other.jsonl",
+            "--out other.jsonl",
+        ),
+        ("good.jsonl --format preference --against good.jsonl --prefers json:dumps --out p", "p: no pair to write (12"),
     ],
 )
 def test_what_export_cannot_do_is_one_sentence(ft_rag: Run, arguments: str, sentence: str) -> None:
     """The thing, the value and the next step, and no file is left behind."""
     write(Path("good.jsonl"), good_lines())
+    write(Path("other.jsonl"), good_lines())
 
     code, out, err = ft_rag("export", *arguments.split())
 

@@ -20,6 +20,8 @@ from llama_index_ft_rag.errors import FtRagError, MissingExtraError
 
 # A minus that became a question mark would turn a loss into a gain.
 _NEAREST = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "=", "│": "|", "…": "...", "’": "'", "×": "x"}
+_AT_ONCE = ("curate", "export", "validate")
+"""Commands that write at their end or not at all."""
 _EXTRA = frozenset({"typer", "rich", "click"})
 
 
@@ -45,9 +47,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         _import_app()(arguments, prog_name="ft-rag")
     except SystemExit as exc:
         code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
-        return _stopped() if code == 130 else code
+        return _stopped(arguments) if code == 130 else code
     except KeyboardInterrupt:
-        return _stopped()
+        return _stopped(arguments)
     except FtRagError as exc:
         return _failed(str(exc))
     except openai.OpenAIError as exc:
@@ -75,8 +77,9 @@ def _failed(sentence: str) -> int:
     return 1
 
 
-def _stopped() -> int:
-    sys.stderr.write(f"\nft-rag: {STOPPED}\n")
+def _stopped(arguments: Sequence[str] | None) -> int:
+    command = next(iter(sys.argv[1:] if arguments is None else arguments), "")
+    sys.stderr.write(f"\nft-rag: {'stopped; nothing was written' if command in _AT_ONCE else STOPPED}\n")
     return 130
 
 

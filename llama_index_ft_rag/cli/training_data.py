@@ -21,20 +21,25 @@ from llama_index_ft_rag.curation import (
     TAUGHT_KINDS,
     TIES,
     Curation,
+    LeakReport,
     RaftRows,
+    Split,
     add_distractors,
+    answers_from,
     curate,
     find_leaks,
-    mask_pii,
+    mask_curation,
+    mask_leaks,
     preference_pairs,
+    read_example_scores,
     read_lines,
     read_originals,
-    read_scores,
     split_examples,
     write_curation,
     write_originals,
     write_pairs,
 )
+from llama_index_ft_rag.curation.curate import NEAR_DUPLICATES
 from llama_index_ft_rag.engines import import_named
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
 from llama_index_ft_rag.examples import TrainingExample, is_recording, read_examples
@@ -42,6 +47,7 @@ from llama_index_ft_rag.exporting import export_examples
 from llama_index_ft_rag.hostile_text import one_line
 from llama_index_ft_rag.questions import read_questions
 from llama_index_ft_rag.recording import read_recording
+from llama_index_ft_rag.storage import make_private_folder
 
 RULES = "Rules"
 AFTERWARDS = "Afterwards"
@@ -58,9 +64,14 @@ def curate_command(
         float, typer.Option(metavar="SHARE", help="Abstentions among what is kept, at most.", rich_help_panel=RULES)
     ] = 0.0,
     near_duplicates: Annotated[
-        float,
-        typer.Option(metavar="SIMILARITY", help="From which on two say the same; 0: off.", rich_help_panel=RULES),
-    ] = 0.9,
+        float | None,
+        typer.Option(
+            metavar="SIMILARITY",
+            help="Of two near duplicates, from 0 to 1; 0: off.",
+            rich_help_panel=RULES,
+            show_default=str(NEAR_DUPLICATES),
+        ),
+    ] = None,
     student: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Drop what is too long for it.", rich_help_panel=RULES)
     ] = None,
@@ -80,42 +91,43 @@ def curate_command(
     ] = None,
     kinds: Annotated[
         str,
-        typer.Option(metavar="KINDS", help="Calls to train on, or all.", rich_help_panel=RULES),
+        typer.Option(metavar="KINDS", help="Kinds of calls to train on, or all.", rich_help_panel=RULES),
     ] = ",".join(TAUGHT_KINDS),
     rules: Annotated[
         list[str] | None,
-        typer.Option("--rule", metavar="MODULE:FUNCTION", help="A rule of your own.", rich_help_panel=RULES),
+        typer.Option("--rule", metavar="MODULE:FUNCTION", help="A rule of yours; repeatable.", rich_help_panel=RULES),
     ] = None,
     without: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help="Do not apply this rule.", rich_help_panel=RULES)
+        list[str] | None,
+        typer.Option(metavar="RULE", help="Not this rule; repeatable.", rich_help_panel=RULES),
     ] = None,
     templates: Annotated[
         list[Path] | None,
-        typer.Option("--template", metavar="FILE", help="A prompt of your own.", rich_help_panel=RULES),
+        typer.Option("--template", metavar="FILE", help="A prompt of yours; repeatable.", rich_help_panel=RULES),
     ] = None,
     validation: Annotated[
         float, typer.Option(metavar="SHARE", help="Split off to validate with.", rich_help_panel=AFTERWARDS)
     ] = 0.0,
     may_part: Annotated[
         list[str] | None,
-        typer.Option(metavar="TIE", help="May come on both sides, such as same_source.", rich_help_panel=AFTERWARDS),
+        typer.Option(metavar="TIE", help="What a split may part; repeatable.", rich_help_panel=AFTERWARDS),
     ] = None,
     eval_questions: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Report what is trained on, too.", rich_help_panel=AFTERWARDS),
+        typer.Option(metavar="FILE", help="Report which of these are trained on.", rich_help_panel=AFTERWARDS),
     ] = None,
     distractors: Annotated[
         int, typer.Option(metavar="N", min=0, help="Foreign passages for each example.", rich_help_panel=AFTERWARDS)
     ] = 0,
     no_answer: Annotated[
         float,
-        typer.Option(metavar="SHARE", help="Lose their passages and refuse.", rich_help_panel=AFTERWARDS),
+        typer.Option(metavar="SHARE", help="Take the passages from so many; they refuse.", rich_help_panel=AFTERWARDS),
     ] = 0.0,
     pii_map: Annotated[
         Path | None,
-        typer.Option("--mask-pii", metavar="MAP", help="Mask; the way back is kept here.", rich_help_panel=AFTERWARDS),
+        typer.Option("--mask-pii", metavar="MAP", help="Mask; this file leads back.", rich_help_panel=AFTERWARDS),
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", help="Of every choice.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of all that is chosen by chance.")] = 0,
     form: Annotated[Literal["text", "markdown", "json"], typer.Option("--format", help="What to print.")] = "text",
 ) -> None:
     """Part the examples worth training on from the others, and say why."""
@@ -125,10 +137,10 @@ def curate_command(
         read_lines(file),
         keep_abstentions=keep_abstentions,
         seed=seed,
-        near_duplicates=near_duplicates or None,
+        near_duplicates="auto" if near_duplicates is None else near_duplicates or None,
         student=student,
         max_tokens=max_tokens,
-        scores=read_scores(scores) if scores is not None else None,
+        scores=read_example_scores(scores) if scores is not None else None,
         min_score=min_score,
         max_per_context=max_per_context,
         kinds=None if kinds == "all" else [kind.strip() for kind in kinds.split(",")],  # type: ignore[misc]
@@ -136,9 +148,9 @@ def curate_command(
         without=chosen,
         templates=shapes,
     )
-    if pii_map is not None:
-        curation = _masked(curation, pii_map, folder)
-    similarity = near_duplicates or 1.0
+    if not curation.total:
+        raise ExamplesError(f"{file}: holds no lines; pass a recording or a training file")
+    similarity = near_duplicates or NEAR_DUPLICATES
     split = None
     if validation or may_part:
         together = [tie for tie in TIES if tie not in _known_ties(may_part or ())]
@@ -155,6 +167,10 @@ def curate_command(
     if eval_questions is not None:
         held_out = read_questions(eval_questions, split="eval")
         leaks = find_leaks(training, held_out, near_duplicates=similarity, templates=shapes)
+    if pii_map is not None:
+        # At the end: scores, siblings and leaks are found by what was recorded.
+        curation, split, leaks = _masked(curation, split, leaks, pii_map=pii_map, folder=folder)
+        training = split.train if split is not None else curation.kept
     rows = _rows(training, distractors, no_answer, seed=seed, templates=shapes)
     written = write_curation(curation, folder, split=split, leaks=leaks, rows=rows, source=file)
     sys.stdout.write(written.describe(form))
@@ -169,7 +185,7 @@ def export_command(
     target: Annotated[Path, typer.Option("--out", metavar="PATH", help="A file, or a folder for datasets.")],
     form: Annotated[
         Literal["chat", "sharegpt", "alpaca", "datasets", "preference"],
-        typer.Option("--format", help="Of which trainer."),
+        typer.Option("--format", help="The format to write."),
     ],
     validation: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Examples to validate with (datasets).")
@@ -183,6 +199,9 @@ def export_command(
     ] = None,
 ) -> None:
     """Write training examples in the format of another trainer."""
+    for source in (file, validation, against):
+        if source is not None and target.exists() and source.exists() and target.samefile(source):
+            raise ConfigurationError(f"--out {target}: is a file to be exported; choose another path")
     examples = _examples_of(file)
     if form == "preference":
         _export_pairs(examples, target, against, prefers)
@@ -203,11 +222,11 @@ def _export_pairs(examples: Sequence[TrainingExample], target: Path, against: Pa
             "--format preference needs the other answers and who says which is better: add --against FILE and "
             "--prefers MODULE:FUNCTION"
         )
-    others = {_prompt_of(example): example.answer for example in _examples_of(against)}
-    answers = {
-        example.content_hash: others[_prompt_of(example)] for example in examples if _prompt_of(example) in others
-    }
+    answers = answers_from(examples, _examples_of(against))
     found = preference_pairs(examples, answers, prefers=_function("--prefers", prefers, "my_app.rules:prefers"))
+    if not found.pairs:
+        reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in found.left_out.items())
+        raise ExamplesError(f"{target}: no pair to write ({reasons or 'no examples'}); nothing was written")
     write_pairs(target, found.pairs)
     out.print(f"{len(found.pairs):,} pairs written to {one_line(str(target))}")
     for reason, count in found.left_out.items():
@@ -235,32 +254,37 @@ def _rows(
     )
 
 
-def _masked(curation: Curation, pii_map: Path, folder: Path) -> Curation:
-    """The curation with personal data masked, in what was dropped too; the map is written before anything else."""
-    if pii_map.resolve().parent == folder.resolve():
+def _masked(
+    curation: Curation, split: Split | None, leaks: LeakReport | None, *, pii_map: Path, folder: Path
+) -> tuple[Curation, Split | None, LeakReport | None]:
+    """All of it with personal data masked; the map is written before anything else."""
+    if pii_map.resolve().is_relative_to(folder.resolve()):
         raise ConfigurationError(
             f"--mask-pii {pii_map}: the map must lie apart from the examples; choose another folder"
         )
-    originals = read_originals(pii_map) if pii_map.exists() else {}
-    masked = mask_pii([*curation.kept, *(drop.example for drop in curation.dropped)], originals=originals)
-    write_originals(pii_map, masked.originals)
+    make_private_folder(pii_map.absolute().parent)
+    masked = mask_curation(curation, originals=read_originals(pii_map) if pii_map.exists() else None)
+    originals = masked.originals
+    if split is not None:
+        made = {id(before): after for before, after in zip(curation.kept, masked.curation.kept, strict=True)}
+        inner, originals = mask_leaks(split.leaks, originals=originals)
+        split = replace(
+            split,
+            train=[made[id(example)] for example in split.train],
+            validation=[made[id(example)] for example in split.validation],
+            leaks=inner,
+        )
+    if leaks is not None:
+        leaks, originals = mask_leaks(leaks, originals=originals)
+    write_originals(pii_map, originals)
     for entity, count in masked.counts.items():
-        err.print(f"note: {count:,} of {entity} masked")
-    kept, dropped = masked.examples[: len(curation.kept)], masked.examples[len(curation.kept) :]
-    return replace(
-        curation,
-        kept=kept,
-        dropped=[replace(drop, example=example) for drop, example in zip(curation.dropped, dropped, strict=True)],
-    )
+        err.print(f"note: masked {entity} at {count:,} {'place' if count == 1 else 'places'}")
+    return masked.curation, split, leaks
 
 
 def _examples_of(file: Path) -> list[TrainingExample]:
     """All examples of a file in which every line is one."""
     return read_recording(file) if is_recording(file) else read_examples(file)
-
-
-def _prompt_of(example: TrainingExample) -> str:
-    return json.dumps([example.messages[:-1], example.tools], sort_keys=True)
 
 
 def _facts_beside(file: Path) -> dict[str, int] | None:

@@ -4,7 +4,7 @@ Modules in their order: `prompt_parts` and `drafts` (what stands in a prompt), `
 `showing`, `outcome` (what a user holds), `lines` (any file), `near_duplicates`, `beside_others` (an example beside the
 others), `arguments`, `curate`, `scores`. Then what may follow, each useful alone: `near_pairs`, `ties`, `leaks`,
 `splitting`; `passage_pool`, `raft_candidates`, `distractors`; `preferences`, `asking`, `judging`; `personal_data`,
-`masking`; at last `describing` and `folder`.
+`masking`, `masked_curation`; at last `describing` and `folder`.
 """
 
 from llama_index_ft_rag.abstention import is_abstention
@@ -22,6 +22,7 @@ from llama_index_ft_rag.curation.judging import (
 )
 from llama_index_ft_rag.curation.leaks import Leak, LeakReport, find_leaks
 from llama_index_ft_rag.curation.lines import ReadLines, read_lines
+from llama_index_ft_rag.curation.masked_curation import MaskedCuration, mask_curation, mask_leaks
 from llama_index_ft_rag.curation.masking import (
     MaskedExamples,
     mask_pii,
@@ -30,18 +31,18 @@ from llama_index_ft_rag.curation.masking import (
     unmask_text,
     write_originals,
 )
-from llama_index_ft_rag.curation.near_duplicates import check_installed
 from llama_index_ft_rag.curation.outcome import RULES, Curation, Dropped, Reason, UnreadableLine
 from llama_index_ft_rag.curation.preferences import (
     PreferencePair,
     Preferences,
+    answers_from,
     prefer_by_score,
     preference_pairs,
     read_pairs,
     write_pairs,
 )
 from llama_index_ft_rag.curation.prompt_parts import PromptParts, read_prompt
-from llama_index_ft_rag.curation.scores import read_scores, write_scores
+from llama_index_ft_rag.curation.scores import read_example_scores, write_example_scores
 from llama_index_ft_rag.curation.splitting import Split, split_examples
 from llama_index_ft_rag.curation.ties import TIES, Tie
 
@@ -54,6 +55,7 @@ __all__ = [
     "Dropped",
     "Leak",
     "LeakReport",
+    "MaskedCuration",
     "MaskedExamples",
     "PreferencePair",
     "Preferences",
@@ -71,26 +73,28 @@ __all__ = [
     "ajudge_abstentions",
     "ajudge_preferences",
     "answer_prompts",
-    "check_installed",
+    "answers_from",
     "curate",
     "dropped_rows",
     "find_leaks",
     "is_abstention",
     "judge_abstentions",
     "judge_preferences",
+    "mask_curation",
+    "mask_leaks",
     "mask_pii",
     "prefer_by_score",
     "preference_pairs",
+    "read_example_scores",
     "read_lines",
     "read_originals",
     "read_pairs",
     "read_prompt",
-    "read_scores",
     "split_examples",
     "unmask_examples",
     "unmask_text",
     "write_curation",
+    "write_example_scores",
     "write_originals",
     "write_pairs",
-    "write_scores",
 ]

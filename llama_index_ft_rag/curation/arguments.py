@@ -58,6 +58,20 @@ def check_number(
         raise ConfigurationError(f"{argument} is {value!r}; pass a {'whole ' if whole else ''}number{bounds}")
 
 
+def check_examples(examples: Iterable[TrainingExample]) -> list[TrainingExample]:
+    """Give the examples as a list.
+
+    Raises:
+        ConfigurationError: If one of them is something else.
+    """
+    given = list(examples)
+    if wrong := [one for one in given if not isinstance(one, TrainingExample)]:
+        raise ConfigurationError(
+            f"examples: {type(wrong[0]).__name__} is no TrainingExample; read a file with read_lines or read_examples"
+        )
+    return given
+
+
 def known_scores(scores: Mapping[str, float | None]) -> dict[str, float]:
     """The scores that are numbers; what could not be scored has none.
 
@@ -96,7 +110,7 @@ def _ask(candidate: Candidate, *, rule: UserRule, name: str) -> str | None:
     except Exception as exc:
         raise FtRagError(
             f"the rule {name} failed on the example {candidate.content_hash}: {type(exc).__name__}: {exc}; "
-            "mend the rule, nothing was written"
+            "mend the rule, and try again"
         ) from exc
     if isinstance(said, str):
         return said.strip() or None

@@ -8,8 +8,6 @@ Knows nothing of what is done with a reply.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,7 +90,7 @@ async def aanswer_prompts(
         on_progress: Called after each prompt.
     """
     requests = [
-        Request(content_hash=example.content_hash, key=_prompt_key(example), ask=partial(_answer, llm, example))
+        Request(content_hash=example.content_hash, key=example.prompt_hash, ask=partial(_answer, llm, example))
         for example in examples
         if is_text(example) and example.answer.strip()
     ]
@@ -179,8 +177,3 @@ async def _answer(llm: LLM, example: TrainingExample) -> str:
     if not isinstance(content, str) or not content.strip():
         raise UnusableReplyError("the model gave no text")
     return content
-
-
-def _prompt_key(example: TrainingExample) -> str:
-    prompt = [example.messages[:-1], example.tools or None, example.parallel_tool_calls]
-    return hashlib.sha256(json.dumps(prompt, sort_keys=True).encode()).hexdigest()

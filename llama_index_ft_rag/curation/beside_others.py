@@ -68,7 +68,9 @@ def judge_beside_others(
         if alike is not None:
             reasons.append(alike)
         if crowded:
-            reasons.append(Reason(rule="crowded_context", text=f"its context has {max_per_context} examples already"))
+            reasons.append(
+                Reason(rule="crowded_context", text=f"is beyond the first {max_per_context} with its context")
+            )
         elif one.context is not None and not reasons:
             crowds[one.context] += 1
         found.append(tuple(sorted(reasons, key=_place)))

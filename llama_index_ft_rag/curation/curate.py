@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import partial
-from typing import get_args
+from typing import Literal, get_args
 
 from llama_index_ft_rag.abstention import is_abstention
 from llama_index_ft_rag.catalog import model_facts
@@ -18,6 +18,7 @@ from llama_index_ft_rag.curation import rules as single
 from llama_index_ft_rag.curation.arguments import (
     SWITCHES,
     UserRule,
+    check_examples,
     check_names,
     check_number,
     known_scores,
@@ -26,6 +27,7 @@ from llama_index_ft_rag.curation.arguments import (
 from llama_index_ft_rag.curation.beside_others import Judged, judge_beside_others
 from llama_index_ft_rag.curation.drafts import Draft, DraftFinder
 from llama_index_ft_rag.curation.lines import ReadLines
+from llama_index_ft_rag.curation.near_duplicates import is_installed
 from llama_index_ft_rag.curation.outcome import Curation, Dropped, Reason
 from llama_index_ft_rag.curation.prompt_parts import PromptParts, read_prompt
 from llama_index_ft_rag.curation.rules import Candidate, Rule
@@ -35,6 +37,7 @@ from llama_index_ft_rag.training_format import check_example
 
 TAUGHT_KINDS: tuple[CallKind, ...] = ("answer", "refine", "tree_step")
 """The calls that make an answer; selectors, condensers and the like are not what a student is taught."""
+NEAR_DUPLICATES = 0.9
 FEWEST_CONTEXTS = 50
 """Fewer distinct contexts get a notice: OpenAI's guide (2026-05) says to begin with 50 examples, and examples about the
 same passage teach the same thing."""
@@ -45,7 +48,7 @@ def curate(
     *,
     keep_abstentions: float = 0.0,
     seed: int = 0,
-    near_duplicates: float | None = 0.9,
+    near_duplicates: float | Literal["auto"] | None = "auto",
     student: str | None = None,
     max_tokens: int | None = None,
     scores: Mapping[str, float | None] | None = None,
@@ -69,8 +72,9 @@ def curate(
         keep_abstentions: Which share of what is kept may be abstentions with no other fault, from 0 to 1, so that the
             student learns to decline too; 0.05 keeps one beside 19 others.
         seed: Decides which abstentions; the same examples and seed give the same choice in any order.
-        near_duplicates: Jaccard similarity of word 3-grams from which two examples say nearly the same; `None`
-            looks for none. Needs the extra `curation`.
+        near_duplicates: Jaccard similarity of word 3-grams from which two examples say nearly the same. By default
+            0.9 where the extra `curation` is installed, and where it is not a notice says that nobody looked;
+            `None` looks for none.
         student: The model to be trained; an example longer than it takes is dropped.
         max_tokens: Tokens an example may have, instead of what is known of the student.
         scores: By content hash, such as the judge's faithfulness; an example without a score is not judged by it.
@@ -86,7 +90,7 @@ def curate(
 
     Raises:
         ConfigurationError: If an argument is none of what it should be.
-        MissingExtraError: If near duplicates are looked for and datasketch is not installed.
+        MissingExtraError: If `near_duplicates` is a number and datasketch is not installed.
         FtRagError: If a rule of the caller's fails on an example.
     """
     read = examples if isinstance(examples, ReadLines) else _as_read(examples)
@@ -97,8 +101,10 @@ def curate(
     check_number("worse_by", worse_by, least=0)
     for name, value in (("max_tokens", max_tokens), ("max_per_context", max_per_context)):
         check_number(name, 1 if value is None else value, least=1, whole=True)
-    for name, number in (("near_duplicates", near_duplicates), ("min_score", min_score)):
-        check_number(name, 1 if number is None else number)
+    check_number("min_score", 1 if min_score is None else min_score)
+    if min_score is not None and scores is None:
+        raise ConfigurationError(f"min_score is {min_score!r} and there are no scores; pass scores, too")
+    threshold = _threshold(near_duplicates if "near_duplicate" not in off else None)
     applied = [
         *_single_rules(kinds, worse_by, min_score, student, max_tokens),
         *user_rules(rules),
@@ -115,21 +121,28 @@ def curate(
     reasons = judge_beside_others(
         given,
         judged,
-        near_duplicates=near_duplicates if "near_duplicate" not in off else None,
+        near_duplicates=threshold,
         exact="duplicate" not in off,
         max_per_context=max_per_context if "crowded_context" not in off else None,
         templates=shapes,
     )
+    if near_duplicates == "auto" and threshold is None and "near_duplicate" not in off:
+        judge.notices.append('near duplicates were not looked for: pip install "llama-index-ft-rag[curation]"')
+    if student is not None and max_tokens is None and model_facts(student).max_example_tokens is None:
+        judge.notices.append(f"no length limit is known of {student}, and none was applied; pass max_tokens")
     pardoned = _pardoned(judged, reasons, share=keep_abstentions, seed=seed)
     return _part(read, reasons, pardoned, [*read.notices, *_notices(judge, judged, reasons, pardoned)])
 
 
+def _threshold(near_duplicates: float | Literal["auto"] | None) -> float | None:
+    if near_duplicates != "auto":
+        check_number("near_duplicates", 1 if near_duplicates is None else near_duplicates)
+        return near_duplicates
+    return NEAR_DUPLICATES if is_installed() else None
+
+
 def _as_read(examples: Iterable[TrainingExample]) -> ReadLines:
-    given = list(examples)
-    if wrong := [one for one in given if not isinstance(one, TrainingExample)]:
-        raise ConfigurationError(
-            f"examples: {type(wrong[0]).__name__} is no TrainingExample; read a file with read_lines or read_examples"
-        )
+    given = check_examples(examples)
     return ReadLines(examples=given, numbers=list(range(1, len(given) + 1)))
 
 
@@ -141,7 +154,9 @@ def _part(
         if not found or place in pardoned:
             kept.append(place)
         else:
-            dropped.append(Dropped(example=read.examples[place], reasons=found, number=read.numbers[place]))
+            number = read.numbers[place]
+            other = read.other.get(number, {})
+            dropped.append(Dropped(example=read.examples[place], reasons=found, number=number, other=other))
     return Curation(
         kept=[read.examples[place] for place in kept],
         kept_numbers=[read.numbers[place] for place in kept],
@@ -193,7 +208,8 @@ class _Judge:
     def _candidate(
         self, example: TrainingExample, content_hash: str, parts: PromptParts | None, drafts: tuple[Draft, ...]
     ) -> Candidate:
-        answer = _answer_text(example)
+        last = example.messages[-1] if example.messages else {}
+        answer = example.answer if last.get("role") == "assistant" else ""
         said = self._abstentions.get(content_hash)
         return Candidate(
             example=example,
@@ -244,17 +260,6 @@ def _single_rules(
     return [Rule(name=name, check=check) for name, check in checks.items() if check is not None]
 
 
-def _answer_text(example: TrainingExample) -> str:
-    last = example.messages[-1] if example.messages else {}
-    if last.get("role") != "assistant":
-        return ""
-    content = last.get("content")
-    if not isinstance(content, list):
-        return content if isinstance(content, str) else ""
-    texts = (part.get("text") for part in content if isinstance(part, dict))
-    return "\n".join(text for text in texts if isinstance(text, str))
-
-
 def _context_of(example: TrainingExample, parts: PromptParts | None) -> bytes | None:
     """A key of the passages an example is about: those in its prompt, else those retrieved for its query."""
     if parts is not None:
@@ -283,7 +288,7 @@ def _notices(
     notices = list(judge.notices)
     if contexts and len(contexts) < FEWEST_CONTEXTS:
         notices.append(
-            f"few contexts: the examples kept are about {len(contexts)} distinct contexts; with fewer than "
+            f"few contexts: {len(contexts)} distinct ones among the examples kept; with fewer than "
             f"{FEWEST_CONTEXTS} the student may learn them by heart instead of the job"
         )
     if judge.unread_refines:

@@ -49,7 +49,8 @@ class CuratedData:
         return self._to_markdown() if form == "markdown" else self._render()
 
     def _render(self) -> str:
-        parts = [self.curation.render()]
+        # The table stands last, where a terminal ends.
+        parts = [*filter(None, [self.curation.render_examples()]), self.curation.render_table()]
         if self.split is not None:
             parts.append(self.split.render())
         if self.leaks is not None:
@@ -78,4 +79,6 @@ class CuratedData:
 
     def _made(self) -> str:
         counts = self.rows.counts() if self.rows is not None else {}
-        return ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items())
+        said = [f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()]
+        reasons = f" (of these {', '.join(said[3:])})" if said[3:] else ""
+        return ", ".join(said[:3]) + reasons

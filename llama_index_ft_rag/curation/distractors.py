@@ -15,6 +15,7 @@ from typing import Any
 
 from llama_index.core.schema import BaseNode, NodeWithScore
 
+from llama_index_ft_rag.curation.arguments import check_examples, check_names, check_number
 from llama_index_ft_rag.curation.passage_pool import OwnPassages, Passage, PassagePool, draw, given_passages
 from llama_index_ft_rag.curation.prompt_parts import PromptParts, with_context
 from llama_index_ft_rag.curation.raft_candidates import Candidate, Candidates, LeftOutReason
@@ -116,7 +117,7 @@ def add_distractors(
         raise ConfigurationError("passages is one string; pass a list of strings or nodes")
     if passages is not None and not passages:
         raise ConfigurationError("passages is empty; leave it out to take the contexts of the other examples")
-    candidates = Candidates(examples, templates=tuple(templates))
+    candidates = Candidates(check_examples(examples), templates=check_names("templates", templates))
     pool = PassagePool(given_passages(passages) if passages is not None else candidates.passages())
     maker = _Maker(settings=settings, candidates=candidates, pool=pool, common_terms=pool.common_terms())
     return _gathered(candidates, maker)
@@ -147,15 +148,13 @@ class _Settings:
     seed: int
 
     def check(self) -> None:
-        if self.distractors < 1:
-            raise ConfigurationError(f"distractors is {self.distractors!r}; pass 1 or more")
-        for name, value in (("probability", self.probability), ("no_answer", self.no_answer)):
-            if not 0.0 <= value <= 1.0:
-                raise ConfigurationError(f"{name} is {value!r}; pass a probability from 0 to 1")
+        check_number("distractors", self.distractors, least=1, whole=True)
+        check_number("probability", self.probability, least=0, most=1)
+        check_number("no_answer", self.no_answer, least=0, most=1)
         if self.refusal is not None and not self.refusal.strip():
             raise ConfigurationError("refusal is empty; pass the words that decline, or leave it out")
-        if self.max_context_chars is not None and self.max_context_chars < 1:
-            raise ConfigurationError(f"max_context_chars is {self.max_context_chars!r}; pass 1 or more, or None")
+        if self.max_context_chars is not None:
+            check_number("max_context_chars", self.max_context_chars, least=1, whole=True)
 
 
 @dataclass(frozen=True, kw_only=True)

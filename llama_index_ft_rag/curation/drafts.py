@@ -11,6 +11,7 @@ import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass, field
+from itertools import islice
 
 from llama_index_ft_rag.curation.prompt_parts import PromptParts
 from llama_index_ft_rag.examples import TrainingExample
@@ -18,6 +19,7 @@ from llama_index_ft_rag.examples import TrainingExample
 _SHORTEST_QUOTE = 40
 """Characters; a shorter answer may stand by chance in a prompt that is not known to refine it."""
 _MOST_WRITERS = 100
+_MOST_ANSWERS = 200
 _ANSWER = r"(?:the|my|your) (?:original|existing|previous|given|initial|earlier|provided|current|above|draft) answer"
 # A "previous response" may be to anybody's letter.
 _RESPONSE = r"(?:the|my) (?:original|existing|previous) response"
@@ -51,6 +53,12 @@ _STANDS = re.compile(
             rf"(?:there is|i see) no (?:need|reason) to {_CHANGE} {_ANSWER}",
             rf"no (?:further |additional )?{_CHANGES} (?:{_NEEDED} )?(?:to|of) {_ANSWER}",
             rf"no (?:further |additional )?refinements? {_NEEDED}",
+            rf"no (?:further |additional )?{_CHANGES} {_NEEDED}$",
+            r"the answer (?:does not|doesn['’]t) change$",
+            rf"{_ANSWER} (?:should|can) (?:stand|remain)\b",
+            rf"{_NOTES} (?:is|are) (?:not relevant|irrelevant)\b",
+            rf"{_NOTES} (?:confirms?|supports?) {_ANSWER}$",
+            r"答案(?:保持)?不变$",
             rf"(?:i|we) (?:will |would |shall |can )?(?:repeat|keep|return|stand by) {_ANSWER}",
             rf"(?:here is |repeating |returning |keeping )?{_ANSWER}(?: is| was)?$",
             rf"{_ZH_ANSWER}(?:仍然?|依然|依旧|已经?|还)?是?(?:正确|准确|有效|适用|成立|完整|充分|足够|保持不变|不变"
@@ -59,7 +67,7 @@ _STANDS = re.compile(
             rf"{_ZH_NEW}(?:并)?(?:(?:没有|未)(?:提供|提及|提到|包含|改变|影响|涉及|增加|补充|说明)"
             r"|没有(?:新的|更多|任何|相关)|不(?:影响|改变)|无关|与.{1,20}无关)",
             rf"{_ZH_CHANGE}(?:{_ZH_ANSWER}|答案|回答|$)",
-            rf"我?将?(?:维持|保持|重复|沿用|返回){_ZH_ANSWER}",
+            rf"(?:因此|所以|故)?我?将?(?:维持|保持|重复|沿用|返回){_ZH_ANSWER}",
             rf"(?:根据|基于|鉴于|考虑到){_ZH_NEW}$",
             r"(?:因此|所以|故|综上所述?|总之)$",
         )
@@ -73,8 +81,15 @@ _CLAUSE_END = re.compile(
     r"|whereas|as(?=\s+(?:the|this|it|no)\b))\b,?\s*|,\s+(?:with|which|where|while|including|namely)\b\s*",
     re.IGNORECASE,
 )
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_LABEL = re.compile(
+    r"^(?:based on the new (?:context|information),? )?(?:the )?(?:refined|new|updated|final|revised) answer"
+    r"(?: (?:is|remains))?[:：]? ?|^based on the new (?:context|information),? ",
+    re.IGNORECASE,
+)
 # A point inside a number, a sign and a currency are facts.
 _NO_FACT = re.compile(r"[\s*_#>\"'“”‘’`]+|[.,;:!?。！？，；：、](?!\d)")
+_BLANKS = re.compile(r"[^\S\n]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？])|[:：]?\n+|(?<=[:：])\s+")
 
 
@@ -117,7 +132,7 @@ class DraftFinder:
         shortest = 1 if example.kind == "refine" else _SHORTEST_QUOTE
         return tuple(
             Draft(text=answer, written_by=tuple(places[-_MOST_WRITERS:]))
-            for answer, places in self._by_query.get(example.query_id, {}).items()
+            for answer, places in islice(reversed(self._by_query.get(example.query_id, {}).items()), _MOST_ANSWERS)
             if len(answer) >= shortest and answer in asked
         )
 
@@ -127,7 +142,12 @@ def repeats_draft(answer: str, draft: str) -> str | None:
     if _evened(answer) == _evened(draft):
         return "repeats its draft"
     known = {_evened(sentence) for sentence in _sentences(draft)}
-    added = [sentence for sentence in _sentences(answer) if _evened(sentence) not in known]
+    known.add("")  # of a sentence that is a label and nothing else
+    added = [sentence for sentence in _sentences(answer) if _evened(_LABEL.sub("", sentence)) not in known]
+    if not added and _sentences(answer):
+        return "repeats its draft" if len(_sentences(answer)) >= len(known) - 1 else None
+    if {*_NUMBER.findall(" ".join(added))} - {*_NUMBER.findall(draft)}:
+        return None  # a figure that the draft does not have
     clauses = [clause for sentence in added for clause in _CLAUSE_END.split(sentence) if clause.strip()]
     if clauses and all(_STANDS.match(clause) for clause in clauses):
         return "only says that the draft stands"
@@ -135,7 +155,8 @@ def repeats_draft(answer: str, draft: str) -> str | None:
 
 
 def _sentences(text: str) -> list[str]:
-    parts = (part.strip(" \t\r*_#>\"'“”.!?。！？:：") for part in _SENTENCE_END.split(text))
+    even = _BLANKS.sub(" ", text)
+    parts = (part.strip(" *_#>\"'“”.!?。！？:：") for part in _SENTENCE_END.split(even))
     return [part for part in parts if _evened(part)]
 
 

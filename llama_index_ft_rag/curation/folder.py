@@ -6,6 +6,8 @@ In: `Curation` and what followed it, and where it goes. Out: `examples.jsonl` wi
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,12 @@ from llama_index_ft_rag.curation.leaks import LeakReport
 from llama_index_ft_rag.curation.outcome import Curation
 from llama_index_ft_rag.curation.splitting import Split
 from llama_index_ft_rag.errors import ConfigurationError, RunFolderError
-from llama_index_ft_rag.examples import is_recording, provenance_path, write_examples
+from llama_index_ft_rag.examples import is_recording, write_examples
 from llama_index_ft_rag.storage import make_private_folder, write_rows, write_text
 
 _WRITTEN = (
-    "examples.jsonl", "examples.provenance.jsonl", "validation.jsonl", "validation.provenance.jsonl",
-    "dropped.jsonl", "curation.md", "curation.json",
+    "curation.json", "curation.md", "validation.provenance.jsonl", "validation.jsonl",
+    "examples.provenance.jsonl", "examples.jsonl", "dropped.jsonl",
 )  # fmt: skip
 
 
@@ -67,24 +69,33 @@ def dropped_rows(curation: Curation) -> Iterator[dict[str, Any]]:
     for drop in curation.dropped:
         reasons = [{"rule": reason.rule, "text": reason.text} for reason in drop.reasons]
         rest = {**drop.example.to_line(), **drop.example.to_provenance()}
-        rows.append((drop.number, {"number": drop.number, "reasons": reasons, **rest}))
+        other = {"other": drop.other} if drop.other else {}
+        rows.append((drop.number, {"number": drop.number, "reasons": reasons, **rest, **other}))
     for line in curation.unreadable:
         reasons = [{"rule": line.reason.rule, "text": line.reason.text}]
         rows.append((line.number, {"number": line.number, "reasons": reasons, "line": line.text}))
     yield from (row for _, row in sorted(rows, key=lambda pair: pair[0]))
 
 
-def _write(target: Path, made: CuratedData) -> None:
-    validation = target / "validation.jsonl"
-    # First of all: what an earlier curation validated with may be trained on now.
-    for stale in (validation, provenance_path(validation)):
-        stale.unlink(missing_ok=True)
-    write_rows(target / "dropped.jsonl", dropped_rows(made.curation))
-    write_examples(target / "examples.jsonl", made.training)
-    if made.validation:
-        write_examples(validation, made.validation)
-    write_text(target / "curation.md", made.describe("markdown"))
-    write_text(target / "curation.json", made.describe("json"))
+def _write(target: Path, data: CuratedData) -> None:
+    """Write all files aside and then move them into place, so that a full disk leaves an earlier curation whole."""
+    aside = Path(tempfile.mkdtemp(dir=target, prefix=".curation-"))
+    try:
+        write_text(aside / "curation.json", data.describe("json"))
+        write_text(aside / "curation.md", data.describe("markdown"))
+        write_rows(aside / "dropped.jsonl", dropped_rows(data.curation))
+        write_examples(aside / "examples.jsonl", data.training)
+        if data.validation:
+            write_examples(aside / "validation.jsonl", data.validation)
+        # First of all: what an earlier curation validated with may be trained on now.
+        for name in _WRITTEN:
+            if not (aside / name).exists():
+                (target / name).unlink(missing_ok=True)
+        for name in _WRITTEN:
+            if (aside / name).exists():
+                (aside / name).replace(target / name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _refuse_what_is_needed(target: Path, source: str | Path | None) -> None:
@@ -99,3 +110,6 @@ def _refuse_what_is_needed(target: Path, source: str | Path | None) -> None:
         if file.is_dir() or is_recording(file):
             what = "folder" if file.is_dir() else "recording"
             raise ConfigurationError(f"{file}: is a {what} and would be overwritten; choose another folder")
+    held = [target / name for name in _WRITTEN if (target / name).exists()]
+    if held and not (target / "curation.json").exists():
+        raise ConfigurationError(f"{held[0]}: was not written by a curation and would be lost; choose another folder")

@@ -11,8 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from llama_index_ft_rag.curation.arguments import check_names
 from llama_index_ft_rag.curation.ties import TIES, Item, Tie, question_of, tied
+from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.examples import TrainingExample
 from llama_index_ft_rag.hostile_text import markdown_text, one_line
+from llama_index_ft_rag.questions import Question
 
 _MEANS = {
     "same_example": "the same messages and tools",
@@ -23,6 +27,7 @@ _MEANS = {
     "same_source": "the same retrieved node or context",
 }
 _SHOWN = 5
+CROWD = "so many examples look alike that not all of them were compared with each other"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class LeakReport:
     """For each held-out item and tie the first training item."""
     questions: dict[int, str]
     """The question of each held-out item that leaks, where it is known."""
+    notice: str | None = None
+    """What a reader should know of the search."""
 
     @property
     def ok(self) -> bool:
@@ -66,6 +73,7 @@ class LeakReport:
         for index, question in list(self.questions.items())[:_SHOWN]:
             ties = ", ".join(leak.tie for leak in self.leaks if leak.held_out == index)
             lines.append(f"  such as {one_line(question, limit=60)!r} ({ties})")
+        lines += [f"note: {self.notice}"] if self.notice else []
         return "\n".join(lines) + "\n"
 
     def to_markdown(self) -> str:
@@ -80,6 +88,7 @@ class LeakReport:
             parts.append("\n".join(["| tie | held-out items |", "|---|---:|", *rows]))
             named = list(self.questions.values())[:_SHOWN]
             parts += ["\n".join(f"- {markdown_text(question, limit=160)}" for question in named)] if named else []
+        parts += [f"> {self.notice}"] if self.notice else []
         return "\n\n".join(parts) + "\n"
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,6 +98,7 @@ class LeakReport:
             "held_out": self.held_out,
             "counts": self.counts(),
             "leaks": [asdict(leak) for leak in self.leaks],
+            "notice": self.notice,
         }
 
 
@@ -113,13 +123,27 @@ def find_leaks(
         ConfigurationError: If there is no such tie, or the similarity is none.
     """
     items = [*train, *held_out]
+    if wrong := [item for item in items if not isinstance(item, TrainingExample | Question)]:
+        raise ConfigurationError(
+            f"{type(wrong[0]).__name__} is neither a TrainingExample nor a Question; read files with read_lines, "
+            "read_examples or read_questions"
+        )
     found: dict[tuple[int, Tie], int] = {}
-    shapes, edge = tuple(templates), len(train)
+    shapes, edge = check_names("templates", templates), len(train)
 
     def on_one_side(first: int, second: int) -> bool:
         return (first < edge) == (second < edge)
 
-    for pair in tied(items, ties=ties, near_duplicates=near_duplicates, templates=shapes, skip=on_one_side):
+    crowds: list[str] = []
+    pairs = tied(
+        items,
+        ties=ties,
+        near_duplicates=near_duplicates,
+        templates=shapes,
+        skip=on_one_side,
+        on_crowd=lambda: crowds.append(CROWD),
+    )
+    for pair in pairs:
         if not on_one_side(pair.first, pair.second):
             key = (pair.second - edge, pair.tie)
             found[key] = min(pair.first, found.get(key, pair.first))
@@ -129,4 +153,10 @@ def find_leaks(
     )
     texts = {leak.held_out: question_of(held_out[leak.held_out], templates=shapes) for leak in leaks}
     questions = {index: text for index, text in texts.items() if text}
-    return LeakReport(train=len(train), held_out=len(held_out), leaks=leaks, questions=questions)
+    return LeakReport(
+        train=len(train),
+        held_out=len(held_out),
+        leaks=leaks,
+        questions=questions,
+        notice=crowds[0] if crowds else None,
+    )

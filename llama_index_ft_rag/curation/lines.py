@@ -8,9 +8,10 @@ Knows no rules.
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from llama_index_ft_rag.curation.outcome import Reason, UnreadableLine
 from llama_index_ft_rag.errors import ExamplesError
 from llama_index_ft_rag.examples import TrainingExample, is_recording, join_provenance, read_provenance
 from llama_index_ft_rag.recording import read_recording
+from llama_index_ft_rag.recording.kept_rows import to_examples
 from llama_index_ft_rag.training_format import CheckedLine, check_line
 
 _WRITTEN = {"messages", "tools", "parallel_tool_calls"}
@@ -34,9 +36,12 @@ class ReadLines:
 
     examples: list[TrainingExample]
     numbers: list[int]
-    """The line of each example, from 1; in a recording, its place among the calls."""
+    """The line of each example, from 1; in a recording, its place among the calls, which come before
+    the lines that are none."""
     unreadable: list[UnreadableLine] = field(default_factory=list)
     notices: tuple[str, ...] = ()
+    other: dict[int, dict[str, Any]] = field(default_factory=dict)
+    """By number, what a line holds besides an example, such as the reference of a grader."""
 
 
 def read_lines(path: str | Path) -> ReadLines:
@@ -50,15 +55,31 @@ def read_lines(path: str | Path) -> ReadLines:
         _refuse_what_is_no_file(source)
         if is_recording(source):
             examples = read_recording(source)
-            return ReadLines(examples=examples, numbers=list(range(1, len(examples) + 1)))
+            numbers = list(range(1, len(examples) + 1))
+            return ReadLines(examples=examples, numbers=numbers, unreadable=[*_no_calls(source, len(examples))])
         known = read_provenance(source)
         read = ReadLines(examples=[], numbers=[])
-        with_more = sum(_add(read, number, line, known) for number, line in _lines(source) if line)
+        for number, line in _lines(source):
+            if line:
+                _add(read, number, line, known)
     except OSError as exc:
         file = exc.filename or source
         raise ExamplesError(f"{file}: cannot be read ({exc.strerror}); pass the path of a JSONL file") from exc
-    notices = () if not with_more else (_notice(with_more),)
-    return ReadLines(examples=read.examples, numbers=read.numbers, unreadable=read.unreadable, notices=notices)
+    return replace(read, notices=(_notice(read.other),)) if read.other else read
+
+
+def _no_calls(source: Path, calls: int) -> Iterator[UnreadableLine]:
+    """The lines of a recording that hold no call, as a killed process or a full disk leaves them, behind the calls."""
+    found = 0
+    for number, line in _lines(source):
+        try:
+            row = json.loads(line) if line else {}
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or ("messages" in row and not any(to_examples([row]))):
+            found += 1
+            reason = Reason(rule="unreadable", text=f"line {number} is torn, or holds no finished call")
+            yield UnreadableLine(number=calls + found, text=line.decode("utf-8", errors="replace"), reason=reason)
 
 
 def _refuse_what_is_no_file(source: Path) -> None:
@@ -83,17 +104,18 @@ def _lines(source: Path) -> Iterator[tuple[int, bytes]]:
                 yield number, line.encode("utf-8").strip()
 
 
-def _add(read: ReadLines, number: int, line: bytes, known: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Add a line; say whether it has keys that no example keeps."""
+def _add(read: ReadLines, number: int, line: bytes, known: Mapping[str, Mapping[str, Any]]) -> None:
     checked = None if _is_too_deep(line) else check_line(line, number=number)
     found = f"is nested more than {_DEEPEST} levels deep" if checked is None else _example(checked)
     if isinstance(found, str):
         text = line.decode("utf-8", errors="replace")
         read.unreadable.append(UnreadableLine(number=number, text=text, reason=Reason(rule="unreadable", text=found)))
-        return False
+        return
     read.examples.append(join_provenance(found, known))
     read.numbers.append(number)
-    return checked is not None and not _WRITTEN.issuperset(checked.example or ())
+    row = checked.example if checked is not None and checked.example is not None else {}
+    if other := {key: value for key, value in row.items() if key not in _WRITTEN}:
+        read.other[number] = other
 
 
 def _example(checked: CheckedLine) -> TrainingExample | str:
@@ -124,6 +146,7 @@ def _is_too_deep(line: bytes) -> bool:
     return False
 
 
-def _notice(with_more: int) -> str:
-    have = "line has" if with_more == 1 else "lines have"
-    return f"{with_more:,} {have} more keys than a training file may have; what was kept is written without"
+def _notice(other: Mapping[int, Mapping[str, Any]]) -> str:
+    keys = ", ".join(f"`{key[:40]}`" for key in list(dict.fromkeys(key for more in other.values() for key in more))[:5])
+    have = "line has" if len(other) == 1 else "lines have"
+    return f"{len(other):,} {have} keys that no training file may have ({keys}); what is kept is written without"

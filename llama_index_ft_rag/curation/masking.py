@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llama_index_ft_rag.curation.arguments import check_examples
 from llama_index_ft_rag.curation.personal_data import DEFAULT_PHONE_REGIONS, Finder, make_finder
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.examples import TrainingExample
@@ -83,7 +84,7 @@ def mask_pii(
         language=language,
         phone_regions=phone_regions,
     )
-    rows = list(examples)
+    rows = check_examples(examples)
     masker = _Masker(find, _checked(originals or {}, "originals"), taken=_placeholders_in(rows))
     masked = [_with_texts(example, masker.text, masker.arguments) for example in rows]
     return MaskedExamples(

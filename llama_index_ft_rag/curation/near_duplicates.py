@@ -2,15 +2,18 @@
 
 In: examples. Out: the earlier example that one resembles, and how much. Two examples are near duplicates when
 question and answer alone, and everything together, have a Jaccard similarity of word 3-grams of at least the
-threshold, and question and answer hold the same numbers: what was earned in 2022 is no copy of what was earned in
-2023. Candidates are found by MinHash (Broder, 1997) with locality-sensitive hashing and checked exactly. Knows nothing
-of what is done with them.
+threshold, and question and answer hold the same numbers and signs: what was earned in 2022 is no copy of what was
+earned in 2023. Candidates are found by MinHash (Broder, 1997) with locality-sensitive hashing and checked exactly.
+Knows nothing of what is done with them.
 """
 
 from __future__ import annotations
 
+import json
+import math
 import re
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -24,8 +27,9 @@ from llama_index_ft_rag.curation.prompt_parts import PromptParts, read_prompt
 from llama_index_ft_rag.errors import ConfigurationError, MissingExtraError
 from llama_index_ft_rag.examples import TrainingExample
 
-# 7 bands of 6: a pair of similarity 0.9 is found with probability 1 - (1 - 0.9^6)^7 = 0.995, one of 0.5 with 0.10.
-_BANDS, _ROWS = 7, 6
+_MISSED = 0.005
+"""Share of pairs at the threshold that may be missed."""
+_MOST_HASHES = 128
 _MOST_CANDIDATES = 100
 """Looked at for one example, the earliest first, so that no set of look-alikes takes time without bound."""
 _EDGE = 250
@@ -34,7 +38,11 @@ _EDGE = 250
 _WORD = re.compile(
     r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]|[^\W\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]+"
 )
-_NUMBER = re.compile(r"(?:(?<![\w.])[-−])?\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(
+    r"\(\s?[$€£¥]?\s?\d[\d.,]*\s?\)|(?:(?<![\w.])[-−])?\d+(?:[.,]\d+)*|[一二三四五六七八九十百千万亿两]+"
+)
+# Operators, currencies, pictures, C++ and C#; punctuation and emphasis change no fact.
+_MARK = re.compile(r"\w[+#]+|[^\w\s.,;:!?'\"“”‘’()\[\]{}\-–—…*_`#+/\\|~。！？，；：、（）《》「」·•]")
 
 Shingles = NDArray[np.uint32]
 
@@ -55,7 +63,7 @@ class Compared:
     own: Shingles
     """Hashes of the word 3-grams of question and answer, each once, sorted."""
     numbers: int
-    """Hash of the numbers in question and answer."""
+    """Hash of the numbers, signs and pictures: of question and answer, or of everything where these are not known."""
     example: TrainingExample | None = None
     """Where everything else is read, which few comparisons need."""
 
@@ -63,7 +71,8 @@ class Compared:
     def of(cls, example: TrainingExample, parts: PromptParts | None) -> Compared:
         """Prepare an example for comparison."""
         own = _own_text(example, parts)
-        return cls(own=_shingles(own), numbers=_numbers(own), example=example)
+        facts = own if _question(example, parts) is not None else _everything(example)
+        return cls(own=_shingles(own), numbers=_facts(facts, example), example=example)
 
     @cached_property
     def everything(self) -> Shingles:
@@ -95,13 +104,15 @@ class NearDuplicates:
             raise ConfigurationError(
                 f"near_duplicates is {threshold!r}; pass a similarity above 0 and at most 1, or None to look for none"
             )
-        check_installed()
+        if not is_installed():
+            raise MissingExtraError("looking for near duplicates", extra="curation", missing="datasketch")
         from datasketch import MinHash, MinHashLSH
 
         self._threshold = threshold
         self._compared = lru_cache(maxsize=512)(compared)
-        self._empty = MinHash(num_perm=_BANDS * _ROWS, seed=1, hashfunc=_unchanged)
-        self._buckets = MinHashLSH(num_perm=_BANDS * _ROWS, params=(_BANDS, _ROWS))
+        bands, rows = _bands(threshold)
+        self._empty = MinHash(num_perm=bands * rows, seed=1, hashfunc=_unchanged)
+        self._buckets = MinHashLSH(num_perm=bands * rows, params=(bands, rows))
 
     def first(self, index: int, *, add: bool) -> Match | None:
         """The first example added that this one resembles.
@@ -135,14 +146,20 @@ class NearDuplicates:
         return signature
 
 
-def check_installed() -> None:
-    """Say now, and not when work is done, that near duplicates cannot be looked for.
+def _bands(threshold: float) -> tuple[int, int]:
+    """Bands and rows: a pair of that similarity is a candidate with probability 1 - (1 - threshold^rows)^bands."""
+    for rows in (6, 5, 4, 3, 2):
+        misses = 1.0 - threshold**rows
+        # One band is refused by datasketch.
+        bands = max(2, math.ceil(math.log(_MISSED) / math.log(misses))) if 0.0 < misses < 1.0 else 2
+        if bands * rows <= _MOST_HASHES:
+            return bands, rows
+    return _MOST_HASHES, 1
 
-    Raises:
-        MissingExtraError: If datasketch is not installed.
-    """
-    if find_spec("datasketch") is None:
-        raise MissingExtraError("looking for near duplicates", extra="curation", missing="datasketch")
+
+def is_installed() -> bool:
+    """Whether what the search needs is there."""
+    return find_spec("datasketch") is not None
 
 
 def compare_all(examples: Iterable[TrainingExample], *, templates: Iterable[str] = ()) -> Callable[[int], Compared]:
@@ -155,8 +172,12 @@ def compare_all(examples: Iterable[TrainingExample], *, templates: Iterable[str]
     return compared
 
 
+def _question(example: TrainingExample, parts: PromptParts | None) -> str | None:
+    return example.question or (parts.question if parts is not None else None)
+
+
 def _own_text(example: TrainingExample, parts: PromptParts | None) -> str:
-    question = example.question or (parts.question if parts is not None else None)
+    question = _question(example, parts)
     said = [_text(message) for message in example.messages if message.get("role") not in ("system", "developer")]
     answer = said[-1] if said else ""
     if question is not None:
@@ -184,8 +205,21 @@ def _text(message: Any) -> str:
     return "\n".join(texts)
 
 
-def _numbers(text: str) -> int:
-    return zlib.crc32("\0".join(sorted({*_NUMBER.findall(text)})).encode())
+def _facts(text: str, example: TrainingExample) -> int:
+    """Hash of what makes two texts of the same words say different things."""
+    numbers = sorted({*_NUMBER.findall(text)})
+    marks = sorted(Counter(_MARK.findall(text)).items())
+    beside = [part for m in example.messages for part in _no_texts(m.get("content"))]
+    said = json.dumps([numbers, marks, beside, example.tools], sort_keys=True)
+    return zlib.crc32(said.encode("utf-8", "surrogatepass"))
+
+
+def _no_texts(content: Any) -> list[Any]:
+    return [part for part in content if not _is_text(part)] if isinstance(content, list) else []
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
 
 
 def _word_hashes(text: str) -> Shingles:

@@ -34,7 +34,7 @@ _TURNING_WORDS = "not t no never without except non 不 没 无 未 非"
 _FUNCTION, _TURNING = frozenset(_FUNCTION_WORDS.split()), frozenset(_TURNING_WORDS.split())
 _ENDINGS = ("ings", "ions", "ing", "ion", "ies", "es", "ed", "al", "ly", "s", "e", "y")
 _SHORTEST_STEM = 4
-_MOST_HOLDERS = 200
+_MOST_HOLDERS = 1_000
 """Of one word sequence that are looked at for one example, so that no crowd of copies takes time without bound."""
 
 Skip = Callable[[int, int], bool]
@@ -96,7 +96,14 @@ def near_questions(questions: Sequence[str], *, threshold: float, skip: Skip) ->
                 yield pair
 
 
-def near_examples(count: int, compared: Callable[[int], Compared], *, threshold: float, skip: Skip) -> Iterator[Pair]:
+def near_examples(
+    count: int,
+    compared: Callable[[int], Compared],
+    *,
+    threshold: float,
+    skip: Skip,
+    on_crowd: Callable[[], None],
+) -> Iterator[Pair]:
     """Yield pairs of examples that say nearly the same, as `Compared.similarity` has it.
 
     Args:
@@ -104,6 +111,7 @@ def near_examples(count: int, compared: Callable[[int], Compared], *, threshold:
         compared: Gives what is compared of each.
         threshold: Least similarity, above 0 and at most 1.
         skip: Which pairs do not matter.
+        on_crowd: Called where so many share a word sequence that only the latest thousand are compared.
     """
     parts = [(one.own, one.numbers) for one in map(compared, range(count))]
     everywhere = np.concatenate([own for own, _ in parts]) if parts else np.empty(0, dtype=np.uint32)
@@ -117,7 +125,9 @@ def near_examples(count: int, compared: Callable[[int], Compared], *, threshold:
             holders.setdefault((numbers, shingle), [])
             for shingle in own[rarest_first[often[rarest_first] > 1]].tolist()
         ]
-        for other in sorted({other for held in lists for other in held[:_MOST_HOLDERS]}):
+        if any(len(held) > _MOST_HOLDERS for held in lists):
+            on_crowd()
+        for other in sorted({other for held in lists for other in held[-_MOST_HOLDERS:]}):
             if not skip(other, place) and compared(place).similarity(compared(other)) >= threshold:
                 yield Pair(other, place)
         for held in lists:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +25,7 @@ RULES = {
     "unreadable": "the line is no chat example",
     "not_taught": "the call was for something else than what the student is taught",
     "not_trainable": "a service would refuse it",
-    "special_token": "a text holds a token that services refuse",
+    "special_token": "a text holds a special token, which services refuse",
     "empty_answer": "neither text nor a tool call",
     "cut_off": "the answer ended at its length limit, or a filter stopped it",
     "abstention": "the answer as a whole declines to answer",
@@ -62,6 +62,8 @@ class Dropped:
     """All that apply, at least one."""
     number: int
     """Its place among those that came in, from 1; in a file, its line."""
+    other: Mapping[str, Any] = field(default_factory=dict)
+    """What its line holds besides an example."""
 
     @property
     def rules(self) -> tuple[str, ...]:
@@ -121,10 +123,16 @@ class Curation:
         Args:
             shown: How many of those kept, and how many of those dropped, are shown.
         """
-        lines = [self._headline(), "", *text_table(self.table()), *self._notes()]
-        for title, some in self._shown(shown):
-            lines += ["", *text_examples(title, some)]
-        return "\n".join(lines) + "\n"
+        return "\n".join(part for part in (self.render_table(), self.render_examples(shown=shown)) if part)
+
+    def render_table(self) -> str:
+        """What was kept and why the rest was not, as text."""
+        return "\n".join([self._headline(), "", *text_table(self.table()), *self._notes()]) + "\n"
+
+    def render_examples(self, *, shown: int = _SHOWN) -> str:
+        """Some of those kept and of those dropped, as text; empty where there are none."""
+        blocks = ["\n".join(text_examples(title, some)) for title, some in self._shown(shown)]
+        return "\n\n".join(blocks) + "\n" if blocks else ""
 
     def to_markdown(self, *, shown: int = _SHOWN) -> str:
         """The same as markdown, with the examples shown whole."""

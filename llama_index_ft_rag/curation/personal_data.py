@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from llama_index_ft_rag.curation.arguments import check_number
 from llama_index_ft_rag.errors import ConfigurationError, MissingExtraError
 
 DEFAULT_ENTITIES = (
@@ -102,8 +103,7 @@ def _check(entities: Collection[str] | None, score_threshold: float) -> None:
             f"entities={entities!r}: pass a list with at least one kind, such as ['EMAIL_ADDRESS'],"
             " or leave it out for the default kinds"
         )
-    if not 0 <= score_threshold <= 1:
-        raise ConfigurationError(f"score_threshold={score_threshold}: pass a number from 0 to 1")
+    check_number("score_threshold", score_threshold, least=0, most=1)
 
 
 def _analyzer_search(analyzer: Any, asked: list[str] | None, language: str) -> Callable[[str], Iterable[Hit]]:

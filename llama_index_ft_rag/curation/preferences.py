@@ -118,6 +118,20 @@ def preference_pairs(
     return Preferences(pairs=pairs, left_out=dict(sorted(left_out.items())))
 
 
+def answers_from(examples: Iterable[TrainingExample], others: Iterable[TrainingExample]) -> dict[str, str]:
+    """Take the other answers out of examples with the same prompts, by the content hash of the first ones.
+
+    Args:
+        examples: With the teacher's answers.
+        others: With the other answers; of several to one prompt the first counts.
+    """
+    answers: dict[str, str] = {}
+    for other in others:
+        if other.messages and other.messages[-1].get("role") == "assistant":
+            answers.setdefault(other.prompt_hash, other.answer)
+    return {one.content_hash: answers[one.prompt_hash] for one in examples if one.prompt_hash in answers}
+
+
 def pair_or_reason(example: TrainingExample, other: str | None) -> PreferencePair | NoPair:
     """The pair that an example and another answer make if the example's own is the better one, or why none."""
     if not is_text(example):

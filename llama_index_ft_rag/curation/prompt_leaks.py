@@ -22,7 +22,7 @@ _PASSAGES = r"(?:contexts?|passages?|excerpts?|snippets?)"
 _PAPERS = rf"(?:context information|search results?|{_PASSAGES})"
 _SAYING = (
     r"(?:based (?:up)?on|according to|per|from|given"
-    r"|as (?:stated|mentioned|described|noted|outlined|given|per) (?:in|by))"
+    r"|as (?:stated|mentioned|described|noted|outlined|given|per) (?:in|by)|as per)"
 )
 _INFORMATION = r"(?:information|details?|mention|figures?|explanation|specifics|examples?|reasons?)"
 _ANY = (
@@ -30,7 +30,8 @@ _ANY = (
     r"|the following|a few))*"
 )
 _SAYS = (
-    r"(?:(?:states?|mentions?|says?|indicates?|suggests?|describes?|explains?|lists?|outlines?|discusses|notes) "
+    r"(?:(?:states?|mentions?|says?|shows?|reveals?|indicates?|suggests?|describes?|explains?|lists?|outlines?"
+    r"|discusses|notes) "
     rf"|(?:only |also )?(?:provides?|contains?|includes?|gives?){_ANY} {_INFORMATION}\b"
     r"|(?:does not|doesn['’]t|do not|don['’]t) (?:explicitly |specifically |directly |clearly )?"
     r"(?:provide|mention|state|specify|say|give|contain|include|indicate|discuss|address|describe|explain|list"
@@ -46,23 +47,25 @@ _LEAKS = re.compile(
             rf"{_CLAUSE}{_SAYING} (?:the|this|your) {_PAPERS}{_NO_FIGURE_OF_SPEECH}\b",
             rf"{_CLAUSE}{_SAYING} (?:the|this|your) {_GIVEN} (?:information|documents?|text|sources?|data)\b",
             rf"{_CLAUSE}{_SAYING} the (?:information|context|text) (?:that (?:is|was) )?(?:provided|given|supplied)\b"
-            r"(?! (?:by|to|for|under|on|pursuant)\b)",
+            r"(?! (?:by|to|for|under|on|in|pursuant)\b)",
             rf"{_CLAUSE}the {_INFORMATION} (?:provided |given |available |contained )?(?:in|from|within) "
             rf"(?:the|this|your) (?:{_ANY_GIVEN} )?{_PASSAGES}{_NO_FIGURE_OF_SPEECH}\b",
             rf"\b(?:the|this) (?:{_ANY_GIVEN} )?{_PASSAGES} {_SAYS}",
             r"\bthe context information\b",
+            rf"{_CLAUSE}(?:in|looking at|with) the (?:new )?context,",
+            rf"{_CLAUSE}the provided (?:document|information|text)s? (?:states?|mentions?|indicates?|shows?|says?)\b",
             r"\bin the (?:context|text|passage)s? (?:provided|given|above|supplied)\b",
             r"\bthe (?:original|existing) answer\b(?! to the (?:complaint|petition|claim|lawsuit))",
             r"\bthe (?:original|existing|previous) (?:query|response|answer) (?:still |already )?(?:remains|stands"
             r"|is (?:still|correct|accurate|valid|sufficient))\b",
             r"\b(?:refined|new|original|existing) answer:",
             r"\bnot prior knowledge\b",
-            r"\b(?:as|i['’]m|i am) an? (?:(?:ai|artificial intelligence|large) )?(?:language )?"
+            r"\b(?:as|i['’]m|i am) an? (?:(?:ai|artificial intelligence|large) (?:language )?|language )"
             r"(?:model|assistant),? i\b",
             r"\bexpert q ?& ?a system\b",
             rf"{_ZH_CLAUSE}(?:根据|基于|依据|按照|从)(?:以上|上述|所|您|当前|该|这些|新)?"
             r"(?:提供|给定|给出|已知|检索到)?的?(?:上下文|语境|背景信息|参考资料)"
-            r"(?!菜单|切换|管理|环境|对象|变量)",
+            r"(?!菜单|切换|管理|环境|对象|变量|无关)",
             rf"{_ZH_CLAUSE}(?:根据|基于|依据|按照)(?:以上|上述|所|您)?(?:提供|给定|给出|检索到)的?"
             r"(?:信息|资料|文档|文本|材料|内容)",
             r"(?:提供|给定|给出|检索到)的上下文",

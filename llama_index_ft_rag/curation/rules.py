@@ -23,7 +23,18 @@ _UNFINISHED = {
     "max_output_tokens": "ended at its length limit",
     "content_filter": "was stopped by a filter",
     "safety": "was stopped by a filter",
+    "recitation": "was stopped by a filter",
+    "blocklist": "was stopped by a filter",
+    "prohibited_content": "was stopped by a filter",
+    "guardrail_intervened": "was stopped by a filter",
+    "model_length": "ended at its length limit",
+    "incomplete": "is incomplete",
+    "error": "ended with an error",
 }
+_OPEN_MODELS = (
+    "<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>", "<|eom_id|>",
+    "<|python_tag|>", "<|start|>", "<|return|>", "<start_of_turn>", "<end_of_turn>", "[/INST]",
+)  # fmt: skip
 _SAID_ELSEWHERE = ("special_token", "last_not_assistant", "no_messages")
 """Problems that have a rule of their own."""
 
@@ -75,8 +86,10 @@ def not_trainable(candidate: Candidate) -> str | None:
 
 
 def special_token(candidate: Candidate) -> str | None:
-    """A text holds a token that is a model's own, for which services refuse the file."""
+    """A text holds a token that is a model's own, for which services refuse the file or which ends an answer."""
     said = [p.message for p in candidate.problems if p.severity == "error" and p.code == "special_token"]
+    text = "\0".join(str(message.get("content")) for message in candidate.example.messages)
+    said += [f"contains {token}, a token of open models" for token in _OPEN_MODELS if token in text]
     return "; ".join(said) or None
 
 
@@ -92,20 +105,20 @@ def empty_answer(candidate: Candidate) -> str | None:
 
 def abstention(candidate: Candidate) -> str | None:
     """The answer, as a whole, declines to answer; a judge's word comes before the patterns'."""
-    if not candidate.declines:
-        return None
+    if not candidate.declines or candidate.example.made_by == "no_answer":
+        return None  # a row made to decline is wanted
     return "declines to answer, says the judge" if candidate.is_judged else "declines to answer"
 
 
 def cut_off(candidate: Candidate) -> str | None:
     """The answer is not whole."""
-    how = _UNFINISHED.get((candidate.example.finish_reason or "").lower())
+    how = _UNFINISHED.get((candidate.example.finish_reason or "").lower().rpartition(".")[2])
     return f"{how} (finish_reason {candidate.example.finish_reason})" if how else None
 
 
 def repeated_draft(candidate: Candidate) -> str | None:
     """A refine step adds nothing: its answer is the draft, or only says that the draft stands."""
-    if not candidate.answer.strip():
+    if not candidate.answer.strip() or candidate.example.made_by == "no_answer":
         return None
     said = (repeats_draft(candidate.answer, draft.text) for draft in candidate.drafts)
     return next((text for text in said if text), None)

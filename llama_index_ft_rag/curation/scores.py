@@ -16,7 +16,7 @@ from llama_index_ft_rag.examples import check_writable, numbered_lines
 from llama_index_ft_rag.storage import write_rows
 
 
-def read_scores(path: str | Path) -> dict[str, float | None]:
+def read_example_scores(path: str | Path) -> dict[str, float | None]:
     """Read scores by content hash; of an example that is scored twice the last one counts.
 
     Raises:
@@ -39,7 +39,7 @@ def read_scores(path: str | Path) -> dict[str, float | None]:
     return scores
 
 
-def write_scores(path: str | Path, scores: Mapping[str, float | None]) -> None:
+def write_example_scores(path: str | Path, scores: Mapping[str, float | None]) -> None:
     """Write scores by content hash.
 
     Raises:

@@ -76,7 +76,7 @@ def markdown_table(rows: Sequence[TableRow]) -> str:
 
 def text_examples(title: str, examples: Sequence[Shown]) -> list[str]:
     """Examples as they are, with the middle of long messages left out."""
-    lines = [f"{title}, {len(examples)} of them as they are"]
+    lines = [f"{title}, {len(examples)} of them, the middle of long texts left out"]
     for shown in examples:
         lines += ["", f"-- {shown.number}" + (f": {one_line('; '.join(shown.reasons))}" if shown.reasons else "")]
         for role, text in _messages(shown.example):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-from llama_index_ft_rag.curation.leaks import LeakReport, find_leaks
+from llama_index_ft_rag.curation.arguments import check_examples, check_names
+from llama_index_ft_rag.curation.leaks import CROWD, LeakReport, find_leaks
 from llama_index_ft_rag.curation.ties import TIES, Tie, tied
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.examples import TrainingExample
@@ -31,7 +33,7 @@ class Split:
     leaks: LeakReport
     """What validation examples have in common with training examples, by every tie, also those not kept together."""
     notice: str | None = None
-    """Why the validation share is not what was asked for."""
+    """Why the validation share is not what was asked for, or what a reader should know of the search."""
 
     def render(self) -> str:
         """Readable text."""
@@ -89,10 +91,12 @@ def split_examples(
     Raises:
         ConfigurationError: If an argument is none of what it should be.
     """
-    given, shapes, ties = list(examples), tuple(templates), tuple(together)
-    if not 0.0 < validation < 1.0:
+    given, shapes = check_examples(examples), check_names("templates", templates)
+    ties = check_names("together", together, known=TIES)
+    if not isinstance(validation, Real) or isinstance(validation, bool) or not 0.0 < validation < 1.0:
         raise ConfigurationError(f"validation is {validation!r}; pass a share above 0 and below 1")
-    groups, by_tie = _groups(given, ties, near_duplicates, shapes)
+    crowds: list[str] = []
+    groups, by_tie = _groups(given, ties, near_duplicates, shapes, on_crowd=lambda: crowds.append(CROWD))
     wanted = min(max(1, int(validation * len(given) + 1e-9)), len(given) - 1)
     chosen = _chosen(groups, [example.content_hash for example in given], wanted, seed=seed)
     train = [example for place, example in enumerate(given) if place not in chosen]
@@ -104,12 +108,17 @@ def split_examples(
         groups=len(groups),
         largest_group=largest,
         leaks=find_leaks(train, held_out, near_duplicates=near_duplicates, templates=shapes),
-        notice=_notice(len(held_out), wanted, largest, len(given), by_tie),
+        notice=_notice(len(held_out), wanted, largest, len(given), by_tie) or (crowds[0] if crowds else None),
     )
 
 
 def _groups(
-    given: Sequence[TrainingExample], ties: tuple[Tie, ...], near_duplicates: float, templates: tuple[str, ...]
+    given: Sequence[TrainingExample],
+    ties: tuple[Tie, ...],
+    near_duplicates: float,
+    templates: tuple[str, ...],
+    *,
+    on_crowd: Callable[[], None],
 ) -> tuple[list[list[int]], Counter[Tie]]:
     """The groups, and how many pairs each tie has."""
     from networkx.utils import UnionFind  # llama-index-core needs it, too
@@ -119,7 +128,9 @@ def _groups(
     def are_together(first: int, second: int) -> bool:
         return bool(groups[first] == groups[second])
 
-    found = tied(given, ties=ties, near_duplicates=near_duplicates, templates=templates, skip=are_together)
+    found = tied(
+        given, ties=ties, near_duplicates=near_duplicates, templates=templates, skip=are_together, on_crowd=on_crowd
+    )
     by_tie: Counter[Tie] = Counter()
     for pair in found:
         groups.union(pair.first, pair.second)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
+from llama_index_ft_rag.curation.arguments import check_names
 from llama_index_ft_rag.curation.near_duplicates import compare_all
 from llama_index_ft_rag.curation.near_pairs import Pair, Skip, near_examples, near_questions
 from llama_index_ft_rag.curation.prompt_parts import read_prompt
@@ -29,7 +30,7 @@ Tie = Literal["same_example", "same_query", "same_question", "near_question", "n
 - near_question: nearly the same words in the question and the same numbers, with no word of content replaced by
   another; function words are known of English and Chinese.
 - near_example: nearly the same words in question and answer, and in everything.
-- same_source: a retrieved node, or where those are unknown the whole context.
+- same_source: a retrieved node, or the whole context.
 """
 
 TIES: tuple[Tie, ...] = (
@@ -64,6 +65,7 @@ def tied(
     near_duplicates: float = 0.9,
     templates: Iterable[str] = (),
     skip: Skip = lambda first, second: False,  # noqa: ARG005
+    on_crowd: Callable[[], None] = lambda: None,
 ) -> Iterator[Tied]:
     """Yield pairs of items that belong together: for what is the same each item with the first that has it too.
 
@@ -73,13 +75,12 @@ def tied(
         near_duplicates: Similarity from which two examples say nearly the same.
         templates: The caller's own prompts, as for `curate`.
         skip: Says of two places, the lower one first, that it does not matter whether they are tied.
+        on_crowd: Called where too many examples look alike to compare all of them.
 
     Raises:
         ConfigurationError: If there is no such tie, or the similarity is none.
     """
-    wanted, shapes = list(ties), tuple(templates)
-    if unknown := [tie for tie in wanted if tie not in TIES]:
-        raise ConfigurationError(f"{unknown[0]!r} is no tie; pass some of {', '.join(TIES)}")
+    wanted, shapes = check_names("ties", ties, known=TIES), tuple(templates)
     if not 0.0 < near_duplicates <= 1.0:
         raise ConfigurationError(f"near_duplicates is {near_duplicates!r}; pass a similarity above 0 and at most 1")
     for tie, keys_of in _SAME.items():
@@ -88,7 +89,9 @@ def tied(
     if "near_question" in wanted:
         yield from _near_questions(items, shapes, skip, with_same="same_question" not in wanted)
     if "near_example" in wanted:
-        yield from _near_examples(items, near_duplicates, shapes, skip, with_same="same_example" not in wanted)
+        yield from _near_examples(
+            items, near_duplicates, shapes, skip, on_crowd, with_same="same_example" not in wanted
+        )
 
 
 def question_of(item: Item, *, templates: Iterable[str] = ()) -> str | None:
@@ -124,7 +127,13 @@ def _near_questions(
 
 
 def _near_examples(
-    items: Sequence[Item], threshold: float, templates: tuple[str, ...], skip: Skip, *, with_same: bool
+    items: Sequence[Item],
+    threshold: float,
+    templates: tuple[str, ...],
+    skip: Skip,
+    on_crowd: Callable[[], None],
+    *,
+    with_same: bool,
 ) -> Iterator[Tied]:
     hashes = [item.content_hash if isinstance(item, TrainingExample) else "" for item in items]
     if with_same:
@@ -132,7 +141,7 @@ def _near_examples(
     places = _places(hashes)
     examples = [item for item in (items[held[0]] for held in places) if isinstance(item, TrainingExample)]
     compared = lru_cache(maxsize=512)(compare_all(examples, templates=templates))
-    pairs = near_examples(len(examples), compared, threshold=threshold, skip=_all_of(places, skip))
+    pairs = near_examples(len(examples), compared, threshold=threshold, skip=_all_of(places, skip), on_crowd=on_crowd)
     yield from _spread("near_example", pairs, places)
 
 
@@ -184,9 +193,8 @@ def _sources(item: Item, templates: tuple[str, ...]) -> Iterator[Hashable]:
     if isinstance(item, Question):
         if item.node_id is not None:
             yield item.node_id
-    elif item.node_ids:
-        yield from item.node_ids
     else:
+        yield from item.node_ids
         parts = read_prompt(item.messages, templates=templates)
         if parts is not None and parts.context.strip():
             yield hashlib.blake2b(parts.context.encode("utf-8", "surrogatepass"), digest_size=12).digest()

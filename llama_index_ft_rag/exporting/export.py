@@ -124,6 +124,8 @@ def _export_file(examples: Sequence[TrainingExample], target: Path, *, format: E
         return Export(path=target, format=format, files=files, written=written, left_out=())
     if target.suffix != ".jsonl":  # by which trainers tell the type of a file
         raise ConfigurationError(f"{target}: trainers read this as JSON lines; let the name end in .jsonl")
+    if provenance_path(target).exists():
+        raise ConfigurationError(f"{target}: is a training file with its provenance beside it; choose another path")
     kind = _LINE_FORMATS[format]
     listed = read_datasets(target.parent, file=target)
     rows, left_out = _convert(examples, kind.row)
