@@ -79,3 +79,15 @@ def test_the_recorder_is_measured_against_the_floor_in_the_same_run():
     ]
     assert [row["met"] for row in rows[-2:]] == [True, True]
     assert process.stderr == "skipped: llama-index-finetuning 0.4.2: not asked for\n"
+
+
+def test_curation_is_measured_against_every_pair_compared():
+    """Every row has all fields, and the recall is that against a search that compares all."""
+    command = [sys.executable, str(BENCHMARKS / "curation.py"), "--json", "--examples=100,200", "--truth=300"]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    rows = {row["name"]: row for row in json.loads(process.stdout)["rows"]}
+    recall = [row for name, row in rows.items() if name.startswith("near duplicates found, of ")]
+
+    assert all(set(row) == FIELDS for row in rows.values())
+    assert [(row["value"], row["met"]) for row in recall] == [(1.0, True)]
+    assert process.stderr == ""

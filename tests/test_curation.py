@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curated import DATA, DECLINED, DRAFT, EVENTS, answered, needs_data, refined, taught
+from curated import DECLINED, DRAFT, EVENTS, answered, needs_data, refined, taught
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -556,26 +556,3 @@ def test_every_twentieth_of_the_posts_training_set_may_decline() -> None:
 
     assert (len(result.kept), result.kept_abstentions) == (49, 2)
     assert curate(result.kept, keep_abstentions=0.05).kept == result.kept
-
-
-@needs_data
-@pytest.mark.parametrize(
-    ("name", "counts"),
-    [
-        ("cookbook_toy_chat_fine_tuning", {"kept": 5, "dropped": 0}),
-        ("foundry_countdown_raw_first20", {"kept": 0, "dropped": 20, "unreadable": 20}),
-        ("foundry_dpo_orca_first60", {"kept": 0, "dropped": 60, "unreadable": 60}),
-        ("foundry_gsm8k_chat_validation", {"kept": 50, "dropped": 0}),
-        ("foundry_sarcasm_qa", {"kept": 0, "dropped": 500, "unreadable": 500}),
-        ("foundry_stock_toolcall_training", {"kept": 66, "dropped": 20, "abstention": 20}),
-        ("foundry_zava_rft_test_first12", {"kept": 0, "dropped": 10, "empty_answer": 10}),
-        ("foundry_zava_rft_test_fixed_first12", {"kept": 0, "dropped": 10, "empty_answer": 10}),
-        ("pirate_training_set", {"kept": 10, "dropped": 0}),
-        ("ruby_sarcastic", {"kept": 10, "dropped": 0}),
-        ("ruby_sentiment", {"kept": 0, "dropped": 2, "unreadable": 2}),
-        ("ruby_train", {"kept": 0, "dropped": 3, "unreadable": 3}),
-    ],
-)
-def test_files_that_others_wrote_go_through(name: str, counts: dict[str, int]) -> None:
-    """Whatever is in a file, each of its lines has an outcome."""
-    assert curate(read_lines(DATA / "ftjsonl" / f"{name}.jsonl")).counts() == counts

@@ -339,6 +339,17 @@ def test_what_comes_of_each_real_file(tmp_path: Path, name: str) -> None:
     assert set(found) == set(range(1, REAL[name]["kept"] + REAL[name]["dropped"] + 1))
 
 
+def test_the_documentation_has_the_same_table() -> None:
+    """Its rows stand in the order of the table here but for the post's file, which is first; a row may be for two."""
+    page = (Path(__file__).parents[1] / "docs" / "curation.md").read_text(encoding="utf-8")
+    section = page.partition("## What comes of real files")[2].partition("\n## ")[0]
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in section.splitlines() if row.startswith("| ")][1:]
+    told = sorted((int(row[2].split()[0]), int(row[3])) for row in rows)
+    counts = [REAL[name] for name in REAL if "fixed" not in name]
+
+    assert told == sorted((count["kept"] + count["dropped"], count["kept"]) for count in counts)
+
+
 @needs_data
 def test_the_table_of_real_files_is_whole() -> None:
     """No file of the folder is left out of it."""

@@ -121,10 +121,10 @@ _ADVISED = (
     r"|schedules?|topic|query))\b"
 )
 _ADVISING = (
-    r"(?:consulting|referring|contacting|reaching out|seeking|(?:checking|reviewing|looking|searching|visiting|asking"
-    r"|verifying|reading|providing|sharing)\b.{0,90}\b(?:context|information|details?|documents?|documentation|texts?"
+    r"(?:consulting|referring|contacting|reaching out|seeking|(?:using|checking|reviewing|looking|searching|visiting"
+    r"|asking|verifying|reading|providing|sharing)\b.{0,90}\b(?:context|information|details?|documents?|documentation|texts?"
     r"|sources?|sections?|reports?|filings?|website|pages?|official|manual|support|team|department|professional"
-    r"|relations|statements?|disclosures?|records?|materials?))\b"
+    r"|relations|statements?|disclosures?|records?|materials?|platforms?))\b"
 )
 _ONLY = r"(?:only|primarily|mainly|mostly|merely|just|instead|solely|simply|generally|exclusively|rather) "
 _IS_ABOUT = (
@@ -222,12 +222,9 @@ ENGLISH = Language(
         rf"(?:it|this|that|the answer|(?:the|this|your|that) (?:question|query|request)) {_CANNOT} be {_HOW}"
         rf"(?:answered\b|determined(?:$| {_WITHIN} )|{_KNOWN}(?:$| {_IN_CONTEXT}))",
         rf"{_CANNOT} be {_HOW}(?:answered|determined)(?:$| {_IN_CONTEXT})",
-        r"i (?:do not|don't|did not|didn't|would not|wouldn't) (?:know\b|have (?:any |enough |sufficient |access"
-        r"|specific |the (?:answer|information|necessary|ability|specific|required|exact|context|details?)|that "
-        r"|this |further |additional |information|details?|knowledge|data|context|visibility"
-        r"|a (?:specific |definitive |direct )?answer|direct |real-time |an answer|relevant |adequate |current "
-        r"|up-to-date )|(?:see|find|notice|spot) (?:any|anything|the|a |an |information|mention|details?|where|that"
-        r"|it|this|evidence|relevant|specific|enough))",
+        r"i (?:currently |still |really )?(?:do not|don't|did not|didn't|would not|wouldn't) (?:know\b|have\b(?! to\b)"
+        r"|(?:see|find|notice|spot) (?:any|anything|the|a |an |information|mention|details?|where|that|it|this|evidence"
+        r"|relevant|specific|enough))",
         rf"(?:i|we) (?:have|found|see|could find|can find) (?:no|nothing|neither) ?{_ENOUGH}"
         rf"(?:information|details?|mention|data|knowledge|answer|record|reference|idea|context|way|relevant|evidence"
         rf"|in|about|on)\b",
@@ -241,8 +238,8 @@ ENGLISH = Language(
         rf"(?:unable|not able) to {_HOW}(?:answer|determine|say|tell|respond|provide an answer"
         rf"|find (?:any |the )?(?:information|answer|mention))\b[^,:]{{0,160}}$",
         rf"{_CANNOT} (?:answer|determine|say|tell|find (?:any )?(?:information|mention))\b[^,:]{{0,160}}$",
-        r"i(?:'d| would|'ll| will)? (?:need|require) (?:more|additional|further|some more|access|to see"
-        r"|the (?:specific|relevant|full|actual))\b.{1,120}\bto (?:answer|determine|provide|give|respond|say|tell"
+        r"i(?:'d| would|'ll| will)? (?:need|require) (?:more|additional|further|some more|access"
+        r"|to see)\b.{1,120}\bto (?:answer|determine|provide|give|respond|say|tell"
         r"|help|identify|confirm)\b",
         r"(?:more|additional|further) (?:information|context|details?) (?:is|are|would be) "
         r"(?:needed|required|necessary) to (?:answer|determine|provide|give|respond|accurately)\b",
@@ -303,7 +300,7 @@ ENGLISH = Language(
         r"i(?:'d| would|'ll| will)? (?:also )?(?:need|require|apologi[sz]e|hope|be (?:happy|glad)|appreciate)\b",
         r"we (?:would )?(?:need|require) (?:more|additional|further)\b",
         r"(?:i'm|i am) (?:sorry|happy|glad|here)\b",
-        r"(?:let me know|feel free|would you|could you|can you|do you (?:have|want|know)"
+        r"(?:let me know|feel free|would (?:you|there)|(?:can|may|shall) i|could you|can you|do you (?:have|want|know)"
         r"|is there (?:anything|something)|thank|thanks|how (?:else )?(?:can|may) i|happy to help"
         r"|what (?:else )?(?:can|would))\b",
         r"if (?:you|there|more|additional|further|any|the|needed|i)\b.{1,160}\b"
@@ -318,9 +315,11 @@ ENGLISH = Language(
         r"for (?:more|further|details|additional|this|that|accurate|detailed|specific|the|precise|such|exact|official"
         r"|these|an?|any)\b.{0,100}\b(?:please|consult|refer|check|contact|visit|see|review|need(?:ed)?|recommend"
         r"|advis|look)",
+        r"my (?:current )?(?:abilities|capabilities|functions|tools|knowledge|training)\b",
         r"(?:sources?|references?|citations?|documents?|supported citations)(?:\s*:.{0,120})?$",
     ),
     saying=(
+        r", (?:said|says|(?:he|she|the [a-z]+) (?:said|says|stated))\b",
         r", (?:we|our|the company|management)\b",
         r", (?:which|this|that) (?:suggests?|means?|implies|indicates?)\b",
         r",? (?:suggesting|implying|indicating|meaning) (?:that )?",
