@@ -315,7 +315,7 @@ REAL = {
     "ftjsonl/foundry_dpo_orca_first60.jsonl": {"kept": 0, "dropped": 60, "unreadable": 60},
     "ftjsonl/foundry_gsm8k_chat_validation.jsonl": {"kept": 50, "dropped": 0},
     "ftjsonl/foundry_sarcasm_qa.jsonl": {"kept": 0, "dropped": 500, "unreadable": 500},
-    "ftjsonl/foundry_stock_toolcall_training.jsonl": {"kept": 66, "dropped": 20, "abstention": 20},
+    "ftjsonl/foundry_stock_toolcall_training.jsonl": {"kept": 59, "dropped": 27, "abstention": 27},
     "ftjsonl/foundry_zava_rft_test_first12.jsonl": {"kept": 0, "dropped": 10, "empty_answer": 10},
     "ftjsonl/foundry_zava_rft_test_fixed_first12.jsonl": {"kept": 0, "dropped": 10, "empty_answer": 10},
     "ftjsonl/pirate_training_set.jsonl": {"kept": 10, "dropped": 0},
