@@ -566,7 +566,10 @@ def test_the_offline_server_says_how_to_use_it_and_stops_on_ctrl_c(inputs):
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        try:
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()  # where the tests run with interrupts switched off, this fails and does not hang
 
     url = lines[0].split()[-1]
     assert lines == [

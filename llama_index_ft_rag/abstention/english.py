@@ -122,9 +122,9 @@ _ADVISED = (
 )
 _ADVISING = (
     r"(?:consulting|referring|contacting|reaching out|seeking|(?:using|checking|reviewing|looking|searching|visiting"
-    r"|asking|verifying|reading|providing|sharing)\b.{0,90}\b(?:context|information|details?|documents?|documentation|texts?"
-    r"|sources?|sections?|reports?|filings?|website|pages?|official|manual|support|team|department|professional"
-    r"|relations|statements?|disclosures?|records?|materials?|platforms?))\b"
+    r"|asking|verifying|reading|providing|sharing)\b.{0,90}\b(?:context|information|details?|documents?"
+    r"|documentation|texts?|sources?|sections?|reports?|filings?|website|pages?|official|manual|support|team"
+    r"|department|professional|relations|statements?|disclosures?|records?|materials?|platforms?))\b"
 )
 _ONLY = r"(?:only|primarily|mainly|mostly|merely|just|instead|solely|simply|generally|exclusively|rather) "
 _IS_ABOUT = (
