@@ -116,11 +116,7 @@ class TrainingExample(BaseModel):
     @property
     def answer(self) -> str:
         """Text of the last message, its parts joined by line ends; empty where it only calls tools."""
-        content = self.messages[-1].get("content") if self.messages else None
-        if not isinstance(content, list):
-            return content if isinstance(content, str) else ""
-        texts = (part.get("text") for part in content if isinstance(part, dict))
-        return "\n".join(text for text in texts if isinstance(text, str))
+        return message_text(self.messages[-1]) if self.messages else ""
 
     def to_line(self) -> dict[str, Any]:
         """The object a provider accepts as one line of a training file."""
@@ -135,6 +131,15 @@ class TrainingExample(BaseModel):
         """Everything the training line does not say, keyed by its content hash."""
         rest = self.model_dump(exclude={*_TRAINED_ON})
         return {"content_hash": self.content_hash, **rest}
+
+
+def message_text(message: Mapping[str, Any]) -> str:
+    """Text of a message in the wire format, its parts joined by line ends."""
+    content = message.get("content")
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    texts = (part.get("text") for part in content if isinstance(part, dict))
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def provenance_path(path: Path) -> Path:

@@ -45,13 +45,21 @@ def check_names(argument: str, names: Iterable[Name], *, known: Collection[str] 
 
 
 def check_number(
-    argument: str, value: object, *, least: float = -math.inf, most: float = math.inf, whole: bool = False
+    argument: str,
+    value: object,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+    whole: bool = False,
+    or_none: bool = False,
 ) -> None:
-    """Refuse what is no number within its bounds.
+    """Refuse what is no number within its bounds; `None` passes where it is allowed.
 
     Raises:
         ConfigurationError: If it is none.
     """
+    if value is None and or_none:
+        return
     right_type = isinstance(value, Integral if whole else Real)
     if not right_type or isinstance(value, bool) or not least <= value <= most:  # type: ignore[operator]  # a number
         bounds = f" from {least:g} to {most:g}" if most < math.inf else f" of at least {least:g}" * (least > -math.inf)

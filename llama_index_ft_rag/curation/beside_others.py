@@ -7,7 +7,7 @@ kept in its place, so that a flawed copy never drives out a good one. Knows noth
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from llama_index_ft_rag.curation.near_duplicates import NearDuplicates, compare_all
@@ -25,7 +25,7 @@ class Judged:
     number: int
     """What it is called in reasons."""
     reasons: tuple[Reason, ...]
-    context: bytes | None
+    context: Hashable | None
     """Key of the passages it is about; `None` if unknown."""
 
     @property
@@ -55,7 +55,7 @@ def judge_beside_others(
     numbers = [one.number for one in judged]
     copies = _Copies(numbers) if exact else None
     similar = _Similar(near_duplicates, examples, numbers, templates) if near_duplicates is not None else None
-    crowds: Counter[bytes] = Counter()
+    crowds: Counter[Hashable] = Counter()
     found = []
     for index, one in enumerate(judged):
         reasons = list(one.reasons)

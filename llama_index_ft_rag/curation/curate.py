@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Literal, get_args
 
@@ -100,8 +100,8 @@ def curate(
     check_number("keep_abstentions", keep_abstentions, least=0, most=1)
     check_number("worse_by", worse_by, least=0)
     for name, value in (("max_tokens", max_tokens), ("max_per_context", max_per_context)):
-        check_number(name, 1 if value is None else value, least=1, whole=True)
-    check_number("min_score", 1 if min_score is None else min_score)
+        check_number(name, value, least=1, whole=True, or_none=True)
+    check_number("min_score", min_score, or_none=True)
     if min_score is not None and scores is None:
         raise ConfigurationError(f"min_score is {min_score!r} and there are no scores; pass scores, too")
     threshold = _threshold(near_duplicates if "near_duplicate" not in off else None)
@@ -136,7 +136,7 @@ def curate(
 
 def _threshold(near_duplicates: float | Literal["auto"] | None) -> float | None:
     if near_duplicates != "auto":
-        check_number("near_duplicates", 1 if near_duplicates is None else near_duplicates)
+        check_number("near_duplicates", near_duplicates, or_none=True)
         return near_duplicates
     return NEAR_DUPLICATES if is_installed() else None
 
@@ -260,15 +260,11 @@ def _single_rules(
     return [Rule(name=name, check=check) for name, check in checks.items() if check is not None]
 
 
-def _context_of(example: TrainingExample, parts: PromptParts | None) -> bytes | None:
+def _context_of(example: TrainingExample, parts: PromptParts | None) -> Hashable | None:
     """A key of the passages an example is about: those in its prompt, else those retrieved for its query."""
     if parts is not None:
-        text = parts.context
-    elif example.node_ids:
-        text = "\0".join(sorted(example.node_ids))
-    else:
-        return None
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+        return parts.context_key
+    return tuple(sorted(example.node_ids)) or None
 
 
 def _pardoned(judged: Sequence[Judged], reasons: Sequence[tuple[Reason, ...]], *, share: float, seed: int) -> set[int]:

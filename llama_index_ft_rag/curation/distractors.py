@@ -153,8 +153,7 @@ class _Settings:
         check_number("no_answer", self.no_answer, least=0, most=1)
         if self.refusal is not None and not self.refusal.strip():
             raise ConfigurationError("refusal is empty; pass the words that decline, or leave it out")
-        if self.max_context_chars is not None:
-            check_number("max_context_chars", self.max_context_chars, least=1, whole=True)
+        check_number("max_context_chars", self.max_context_chars, least=1, whole=True, or_none=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
 
 from llama_index.core.base.llms.types import ChatMessage, MessageRole
 from llama_index.core.evaluation import PairwiseComparisonEvaluator
@@ -22,7 +21,7 @@ from llama_index_ft_rag.curation.asking import Replies, Request, ask_all
 from llama_index_ft_rag.curation.preferences import PreferencePair, pair_or_reason
 from llama_index_ft_rag.curation.prompt_parts import read_prompt
 from llama_index_ft_rag.errors import UnusableReplyError
-from llama_index_ft_rag.examples import TrainingExample
+from llama_index_ft_rag.examples import TrainingExample, message_text
 
 MOST_PROMPT, MOST_ANSWER, MOST_QUESTION = 24_000, 8_000, 2_000
 """Characters of a prompt, an answer and a question that a judge is shown; of a longer one the middle is left out."""
@@ -189,19 +188,12 @@ def _question(example: TrainingExample) -> str:
     parts = read_prompt(example.messages[:-1])
     if parts is not None and parts.question is not None:
         return parts.question
-    said = [_text_of(message) for message in example.messages[:-1] if message.get("role") == "user"]
+    said = [message_text(message) for message in example.messages[:-1] if message.get("role") == "user"]
     return said[-1] if said else ""
 
 
 def _prompt_text(example: TrainingExample) -> str:
-    return "\n\n".join(f"{message.get('role')}: {_text_of(message)}" for message in example.messages[:-1])
-
-
-def _text_of(message: Mapping[str, Any]) -> str:
-    content = message.get("content")
-    parts = content if isinstance(content, list) else [{"text": content}]
-    texts = [part.get("text") for part in parts if isinstance(part, dict)]
-    return "\n".join(text for text in texts if isinstance(text, str))
+    return "\n\n".join(f"{message.get('role')}: {message_text(message)}" for message in example.messages[:-1])
 
 
 def _quoted(text: str, most: int) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from llama_index_ft_rag.curation.prompt_parts import PromptParts, read_prompt
 from llama_index_ft_rag.errors import ConfigurationError, MissingExtraError
-from llama_index_ft_rag.examples import TrainingExample
+from llama_index_ft_rag.examples import TrainingExample, message_text
 
 _MISSED = 0.005
 """Share of pairs at the threshold that may be missed."""
@@ -193,10 +193,7 @@ def _everything(example: TrainingExample) -> str:
 
 
 def _text(message: Any) -> str:
-    content = message.get("content")
-    texts = [content] if isinstance(content, str) else []
-    if isinstance(content, list):
-        texts = [part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    texts = [message_text(message)]
     calls = message.get("tool_calls")
     for call in calls if isinstance(calls, list) else ():
         function = call.get("function") if isinstance(call, dict) else None

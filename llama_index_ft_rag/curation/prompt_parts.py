@@ -7,6 +7,7 @@ from, and nothing of what a part says.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -44,6 +45,11 @@ class PromptParts:
     """Index of the message that holds the context."""
     start: int
     """Where in its text the context begins."""
+
+    @property
+    def context_key(self) -> bytes:
+        """The same for the same context, and shorter."""
+        return hashlib.blake2b(self.context.encode("utf-8", "surrogatepass"), digest_size=12).digest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ nearly the same wording. Knows nothing of what is done with those that belong to
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -197,7 +196,7 @@ def _sources(item: Item, templates: tuple[str, ...]) -> Iterator[Hashable]:
         yield from item.node_ids
         parts = read_prompt(item.messages, templates=templates)
         if parts is not None and parts.context.strip():
-            yield hashlib.blake2b(parts.context.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+            yield parts.context_key
 
 
 _SAME: dict[Tie, Callable[[Item, tuple[str, ...]], Iterator[Hashable]]] = {
