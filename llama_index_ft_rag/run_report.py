@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from llama_index_ft_rag.answering import Answer, read_answers
-from llama_index_ft_rag.catalog import is_offline_model, training_cost_usd, tuned_price
+from llama_index_ft_rag.catalog import is_offline_model
 from llama_index_ft_rag.comparison import Comparison, compare
 from llama_index_ft_rag.errors import RunFolderError
 from llama_index_ft_rag.offline import OFFLINE_URL
+from llama_index_ft_rag.prices import training_cost_usd, tuned_price
 from llama_index_ft_rag.questions import Question, read_questions
 from llama_index_ft_rag.report import JobFacts, LossPoint, Report, RunFacts
 from llama_index_ft_rag.run_folder import read_run

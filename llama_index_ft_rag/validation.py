@@ -12,15 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from llama_index_ft_rag.catalog import (
-    Price,
-    count_example_tokens,
-    default_epochs,
-    model_facts,
-    training_cost_usd,
-    tuned_price,
-)
+from llama_index_ft_rag.catalog import model_facts
 from llama_index_ft_rag.errors import ExamplesError
+from llama_index_ft_rag.example_tokens import count_example_tokens
+from llama_index_ft_rag.prices import Price, default_epochs, training_cost_usd, tuned_price
 from llama_index_ft_rag.training_format import CheckedLine, Problem, Severity, TrainingFormat, check_line
 
 __all__ = ["MINIMUM_EXAMPLES", "FileReport", "Problem", "validate_file"]

@@ -17,7 +17,7 @@ SOURCE = Path(llama_index_ft_rag.__file__).parent
 ORDER = """
     errors hostile_text storage concurrency
 
-    sample tokenizer catalog
+    sample tokenizer catalog prices example_tokens
 
     offline.responder offline.protocol offline.service_errors offline.tokens offline.state offline.conditions
     offline.faults offline.metering

@@ -5,21 +5,10 @@ from datetime import date
 
 import pytest
 
-from llama_index_ft_rag.catalog import (
-    ModelFacts,
-    Price,
-    TokenCount,
-    base_price,
-    cost_usd,
-    count_example_tokens,
-    count_tokens,
-    default_epochs,
-    family,
-    model_facts,
-    no_new_jobs_from,
-    training_cost_usd,
-    tuned_price,
-)
+from llama_index_ft_rag.catalog import ModelFacts, family, model_facts, no_new_jobs_from
+from llama_index_ft_rag.example_tokens import count_example_tokens, count_tokens
+from llama_index_ft_rag.prices import Price, base_price, cost_usd, default_epochs, training_cost_usd, tuned_price
+from llama_index_ft_rag.tokenizer import TokenCount
 
 
 @dataclass(frozen=True)

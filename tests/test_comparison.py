@@ -8,10 +8,10 @@ import pytest
 from arms import answer, answers, scores
 
 from llama_index_ft_rag.answering import Answer
-from llama_index_ft_rag.catalog import Price
 from llama_index_ft_rag.comparison import ArmAnswers, ArmMetric, compare
 from llama_index_ft_rag.comparison.agreement import Agreement
 from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.prices import Price
 from llama_index_ft_rag.scoring import Score
 
 REFUSAL = "The context does not provide this information."

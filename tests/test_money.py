@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 from arms import answer, answers
 
-from llama_index_ft_rag.catalog import Price
 from llama_index_ft_rag.comparison.money import ArmMoney, BreakEven, arm_money, break_even
 from llama_index_ft_rag.examples import TrainingExample, Usage
+from llama_index_ft_rag.prices import Price
 
 PRICE = Price(input=2.0, output=8.0, source="a price list", as_of="2026-11-01")
 SILENT = TrainingExample(messages=[])

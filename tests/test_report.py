@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from arms import answer, answers, scores
 
-from llama_index_ft_rag.catalog import Price
 from llama_index_ft_rag.comparison import Comparison, compare
 from llama_index_ft_rag.errors import MissingExtraError
+from llama_index_ft_rag.prices import Price
 from llama_index_ft_rag.report import JobFacts, LossPoint, Report, RunFacts, write_report
 from llama_index_ft_rag.scoring import Statement
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from llama_index_ft_rag.catalog import tuned_price
 from llama_index_ft_rag.errors import ExamplesError
+from llama_index_ft_rag.prices import tuned_price
 from llama_index_ft_rag.validation import FileReport, Problem, validate_file
 
 

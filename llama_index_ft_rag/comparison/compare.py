@@ -16,7 +16,6 @@ from typing import Any
 from pydantic import BaseModel
 
 from llama_index_ft_rag.answering import Answer
-from llama_index_ft_rag.catalog import Price
 from llama_index_ft_rag.comparison.agreement import Agreement, summarize_agreement
 from llama_index_ft_rag.comparison.money import ArmMoney, BreakEven, arm_money, break_even
 from llama_index_ft_rag.comparison.paired import PairedDifference, adjust, not_comparable, paired_difference
@@ -25,6 +24,7 @@ from llama_index_ft_rag.comparison.side_by_side import AGREEMENT, QuestionRow, S
 from llama_index_ft_rag.comparison.verdict import Outcome, cost_clause, outcome, verdict_sentence
 from llama_index_ft_rag.curation import is_abstention
 from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.prices import Price
 from llama_index_ft_rag.scoring import Score
 
 OFFLINE_BASE_LABEL = "base (BM25 reader, untrained)"

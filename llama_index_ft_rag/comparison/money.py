@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from llama_index_ft_rag.answering import Answer
-from llama_index_ft_rag.catalog import Price, base_price, cost_usd, tuned_price
 from llama_index_ft_rag.examples import Usage
+from llama_index_ft_rag.prices import Price, base_price, cost_usd, tuned_price
 
 PriceState = Literal["priced", "no price known", "no usage reported", "offline: nothing is charged"]
 

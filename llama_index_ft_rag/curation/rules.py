@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from llama_index_ft_rag.catalog import count_example_tokens
 from llama_index_ft_rag.curation.drafts import Draft, repeats_draft
 from llama_index_ft_rag.curation.prompt_leaks import leaked_words
 from llama_index_ft_rag.curation.prompt_parts import PromptParts
+from llama_index_ft_rag.example_tokens import count_example_tokens
 from llama_index_ft_rag.examples import CallKind, TrainingExample
 from llama_index_ft_rag.training_format import Problem
 

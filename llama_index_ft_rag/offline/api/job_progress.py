@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from llama_index_ft_rag.catalog import default_epochs
 from llama_index_ft_rag.offline.api.checkpoints import choose_checkpoints, tuned_name
 from llama_index_ft_rag.offline.api.example_lengths import FittedExamples, fit_examples
 from llama_index_ft_rag.offline.api.files import Files
@@ -28,6 +27,7 @@ from llama_index_ft_rag.offline.api.training_files import MINIMUM_EXAMPLES, find
 from llama_index_ft_rag.offline.conditions import ServiceConditions
 from llama_index_ft_rag.offline.protocol import Refusal, refuse
 from llama_index_ft_rag.offline.responder import ApiFailure, Responder, TrainRequest, TrainStep
+from llama_index_ft_rag.prices import default_epochs
 
 DEFAULT_BETA = 0.1
 """What `auto` means; the service's own choice is not published."""
