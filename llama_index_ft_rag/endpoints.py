@@ -22,7 +22,7 @@ from llama_index.core.base.embeddings.base import BaseEmbedding
 from llama_index.core.llms import LLM
 from llama_index.embeddings.openai import OpenAIEmbedding
 from llama_index.llms.openai import OpenAI
-from llama_index.llms.openai.utils import is_function_calling_model
+from llama_index.llms.openai.utils import is_function_calling_model, is_json_schema_supported
 from llama_index.llms.openai_like import OpenAILike
 
 from llama_index_ft_rag.catalog import model_facts
@@ -92,14 +92,18 @@ class Endpoint:
         """Make a LlamaIndex LLM for `model`; `settings` go to its constructor (`temperature`, `max_tokens`, ...)."""
         settings = {"temperature": 0.0, "timeout": self.timeout_s, **self._retries(), **settings}
         settings.update(api_base=self.base_url, api_key=self.api_key, **self._doors())
-        # OpenAI() has a fixed window per name and swallows context_window without a word (llms-openai 0.8).
-        if "context_window" not in settings and _is_known_to_llama_index(model):
+        base = model.split(":")[1] if model.startswith("ft:") and model.count(":") > 1 else ""
+        takes_schemas = is_json_schema_supported(base)
+        # OpenAI() has a fixed window per name and swallows context_window without a word, and of every tuned model it
+        # believes that it takes no JSON schema (llms-openai 0.8).
+        if "context_window" not in settings and not takes_schemas and _is_known_to_llama_index(model):
             return OpenAI(model=model, **settings)
         like = {
             "is_chat_model": True,
             "context_window": model_facts(model).context_window or UNKNOWN_CONTEXT_WINDOW,
-            # A tuned model calls tools if its base does.
-            "is_function_calling_model": model.startswith("ft:gpt-") and is_function_calling_model(model.split(":")[1]),
+            # A tuned model does what its base does.
+            "is_function_calling_model": base.startswith("gpt-") and is_function_calling_model(base),
+            "should_use_structured_outputs": takes_schemas,
         }
         return OpenAILike(model=model, **{**like, **settings})
 

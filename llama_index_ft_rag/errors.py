@@ -16,16 +16,20 @@ may want to look at is also an attribute.
     │   └── UnusableReplyError               a model answered something else than what it was asked for
     ├── OfflineBackendError                  the offline backend's state cannot be used
     └── FinetuneError (ValueError)           something about a fine-tuning job
+        ├── PreflightError                   something known beforehand forbids the job (nothing was sent)
         ├── FileNotAcceptedError             the service refused or never processed the training file
         ├── TrainingNotAvailableError        the organisation may not create jobs (nothing was charged)
         ├── JobNotStartedError               no job was created yet
-        ├── JobNotReadyError                 the job is still under way
+        ├── JobNotReadyError                 the job is still under way, or its model is not loaded yet
         ├── JobFailedError                   the job ended as failed
         ├── JobCancelledError                the job was cancelled
         └── WaitTimeoutError (TimeoutError)  the deadline passed; the job goes on
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
 
 
 class FtRagError(Exception):
@@ -101,15 +105,29 @@ class FinetuneError(FtRagError, ValueError):
         super().__init__(message)
 
 
+class PreflightError(FinetuneError):
+    """Something that is known before anything is sent forbids the job: its price, its model, the organisation.
+
+    Attributes:
+        reasons: Each of them in a sentence.
+    """
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = ()) -> None:
+        self.reasons = tuple(reasons)
+        super().__init__(message)
+
+
 class FileNotAcceptedError(FinetuneError):
     """The service refused the training file or did not process it in time.
 
     Attributes:
         file_id: Id of the uploaded file, so that it is not uploaded again.
+        lines: Numbers of the lines that the service found fault with, where it names any.
     """
 
-    def __init__(self, message: str, *, file_id: str | None = None) -> None:
+    def __init__(self, message: str, *, file_id: str | None = None, lines: Sequence[int] = ()) -> None:
         self.file_id = file_id
+        self.lines = tuple(lines)
         super().__init__(message)
 
 
@@ -130,7 +148,22 @@ class JobNotStartedError(FinetuneError):
 
 
 class JobNotReadyError(FinetuneError):
-    """The job is still under way and has no tuned model yet."""
+    """The job is still under way and has no tuned model yet, or the service has not loaded that model yet.
+
+    Attributes:
+        estimated_finish: When the service expects the job to be finished, where it says so.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job_id: str | None = None,
+        status: str | None = None,
+        estimated_finish: datetime | None = None,
+    ) -> None:
+        self.estimated_finish = estimated_finish
+        super().__init__(message, job_id=job_id, status=status)
 
 
 class JobFailedError(FinetuneError):
@@ -139,6 +172,7 @@ class JobFailedError(FinetuneError):
     Attributes:
         code: The service's error code, such as `invalid_training_file`.
         param: What the service says is at fault, such as `training_file`.
+        lines: Numbers of the lines that the service found fault with, where it names any.
     """
 
     def __init__(
@@ -149,9 +183,11 @@ class JobFailedError(FinetuneError):
         status: str | None = "failed",
         code: str | None = None,
         param: str | None = None,
+        lines: Sequence[int] = (),
     ) -> None:
         self.code = code
         self.param = param
+        self.lines = tuple(lines)
         super().__init__(message, job_id=job_id, status=status)
 
 

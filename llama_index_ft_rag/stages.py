@@ -290,7 +290,7 @@ class Stages:
 
 def _events_of(trainer: OpenAIFinetuneEngine) -> Sequence[FinetuneEvent]:
     try:
-        return trainer.events()
+        return list(trainer.events())
     except openai.OpenAIError as exc:
         # They draw the loss curve, no more: a model that is trained and paid for is not lost with them.
         logger.warning("the job's events could not be fetched (%s); the report has no loss curve", type(exc).__name__)

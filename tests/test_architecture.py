@@ -74,8 +74,9 @@ ORDER = """
 
     validation
 
-    finetuning.interface finetuning.job finetuning.waiting finetuning.submission finetuning.outcome
-    finetuning.client finetuning.openai finetuning
+    finetuning.interface finetuning.talk finetuning.waiting finetuning.settings finetuning.job finetuning.outcome
+    finetuning.listing finetuning.submission finetuning.curves finetuning.lifecycle finetuning.training
+    finetuning.async_door finetuning.client finetuning.async_twins finetuning.openai finetuning
 
     scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.example_scores
     scoring.evaluation

@@ -802,6 +802,7 @@ def test_a_failed_job_says_why(service: Service, data_path: Path, ask: Callable[
         "status": "failed",
         "code": "invalid_training_file",
         "param": "training_file",
+        "lines": (4,),
     }
     assert job_record(data_path)["error_message"] == "Line 4 is bad"
 
@@ -822,10 +823,10 @@ def test_a_lost_job_names_the_record_to_move_away(service: Service, data_path: P
         str(caught.value)
         == {
             "failed": "job job-1 failed: the service gave no reason; look at events(), correct the training file and"
-            " call finetune() or run the command again (to train on the same file again, move"
-            f" {record_path} away first)",
-            "cancelled": "job job-1 was cancelled and will have no tuned model; to start a new one, move"
-            f" {record_path} away and call finetune() or run the command again",
+            " call finetune() or run the command again (to train on the same file again, call finetune(force=True),"
+            f" or move {record_path} away first)",
+            "cancelled": "job job-1 was cancelled and will have no tuned model; to start a new one, call"
+            f" finetune(force=True), or move {record_path} away and run the command again",
         }[status]
     )
     assert (len(service.files), engine.get_current_job().id) == (1, "job-2")
@@ -948,20 +949,23 @@ def test_an_azure_client_needs_make_llm(service: Service, data_path: Path) -> No
     )
     engine = started(service, data_path, {"status": "succeeded", "fine_tuned_model": TUNED}, client=azure)
 
-    with pytest.raises(ConfigurationError, match="pass make_llm="):
+    with pytest.raises(ConfigurationError, match="use AzureOpenAIFinetuneEngine with deployment="):
         engine.get_finetuned_model()
 
 
-def test_a_client_in_this_process_needs_make_llm(data_path: Path) -> None:
-    """It has no address that another client could reach; the error says so before anything is looked up."""
-    with OfflineBackend(responder=ScriptedResponder(["Tuned."])) as backend:
+async def test_a_client_in_this_process_is_asked_by_the_tuned_llm_too(data_path: Path) -> None:
+    """It has no address that another client could reach, so the LLM asks through it, with await on threads."""
+    with OfflineBackend(responder=ScriptedResponder(["yes", "Tuned.", "Tuned.", "Tuned."])) as backend:
         client = Endpoint.for_offline(backend).client()
         engine = OpenAIFinetuneEngine(BASE, data_path, client=client, poll_interval=0.0)
         engine.finetune()
         engine.wait()
 
-        with pytest.raises(ConfigurationError, match=r"inside this process.*pass make_llm=endpoint.llm"):
-            engine.get_finetuned_model()
+        llm = engine.get_finetuned_model()
+
+        assert llm.complete("How?").text == "Tuned."
+        assert (await llm.acomplete("How?")).text == "Tuned."
+        assert [chunk.text async for chunk in await llm.astream_complete("How?")][-1] == "Tuned."
 
 
 def test_the_whole_way_through_a_service_with_a_memory(data_path: Path, tmp_path: Path) -> None:
@@ -977,7 +981,7 @@ def test_the_whole_way_through_a_service_with_a_memory(data_path: Path, tmp_path
 
     ask(OpenAIFinetuneEngine.finetune)
     job = ask(OpenAIFinetuneEngine.wait)
-    log = ask(OpenAIFinetuneEngine.events)
+    log = ask(lambda engine: list(engine.events()))
     answer = ask(lambda engine: engine.get_finetuned_model().complete("How did revenue change?"))
 
     assert (job.status, job.fine_tuned_model.startswith(f"ft:{BASE}:")) == ("succeeded", True)
@@ -1018,7 +1022,7 @@ def test_events_are_the_jobs_log_in_order(service: Service, data_path: Path) -> 
     """Oldest first, figures included; a line that lacks everything is no reason to fail."""
     engine = started(service, data_path, {"status": "running"})
 
-    assert engine.events() == [
+    assert list(engine.events()) == [
         FinetuneEvent(created_at=None, level="info", message=""),
         FinetuneEvent(
             created_at=datetime(2025, 10, 9, 8, 53, 20, tzinfo=timezone.utc), level="warn", message="Created"
@@ -1080,7 +1084,7 @@ def test_the_key_is_shown_nowhere(service: Service, data_path: Path, caplog: pyt
     [
         ({"base_url": "http://a.invalid/v1"}, "both a client and base_url"),
         ({"api_key": "k"}, "both a client and base_url"),
-        ({"suffix": "s" * 65}, "has 65 characters; pass at most 64"),
+        ({"suffix": "s" * 65}, "has 65 characters; pass 1 to 64"),
         ({"poll_interval": -1.0}, "poll_interval=-1.0: below 0"),
     ],
 )

@@ -106,9 +106,15 @@ class JobRecord(BaseModel):
     file_id: str | None = None
     validation_file_id: str | None = None
     job_id: str | None = None
+    forced: bool = False
+    """Whether another job is wanted although there is one of the same file and settings."""
+    earlier_jobs: list[str] | None = None
+    """Those of a forced one, which are not it; `None` until they were looked for."""
     status: str | None = None
     """As the service last reported it."""
     tuned_model: str | None = None
+    tuned_model_answers: bool = False
+    """Whether the tuned model was seen to answer; right after the training a service may still be loading it."""
     trained_tokens: int | None = None
     error_code: str | None = None
     error_message: str | None = None
@@ -186,16 +192,13 @@ class JobStore:
         if earlier is not None:
             self._archive_path(plan.file_hash, plan.settings_hash).rename(self.path)
             return earlier
-        record = JobRecord(
-            provider=plan.provider,
-            endpoint=plan.endpoint,
-            base_model=plan.base_model,
-            settings=dict(plan.settings),
-            file_hash=plan.file_hash,
-            settings_hash=plan.settings_hash,
-            created_at=self._now(),
-        )
-        return self.save(record)
+        return self.save(_new_record(plan, created_at=self._now()))
+
+    def renew(self, record: JobRecord, plan: JobPlan) -> JobRecord:
+        """Put the record of a plan's job aside and make a new one, for another job of the same plan."""
+        if _read(self.path) == record:
+            self.path.rename(self._free_archive_path(record))
+        return self.save(_new_record(plan, created_at=self._now(), forced=True))
 
     def save(self, record: JobRecord, **changes: Any) -> JobRecord:
         """Write a record with `changes` and return it; beside the current one where that is another plan's."""
@@ -224,6 +227,19 @@ class JobStore:
             number += 1
             path = first.with_name(f"{first.stem}.{number}.json")
         return path
+
+
+def _new_record(plan: JobPlan, *, created_at: datetime, forced: bool = False) -> JobRecord:
+    return JobRecord(
+        provider=plan.provider,
+        endpoint=plan.endpoint,
+        base_model=plan.base_model,
+        settings=dict(plan.settings),
+        file_hash=plan.file_hash,
+        settings_hash=plan.settings_hash,
+        created_at=created_at,
+        forced=forced,
+    )
 
 
 def _read(path: Path) -> JobRecord | None:

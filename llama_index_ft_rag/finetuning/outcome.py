@@ -6,6 +6,7 @@ name, or a typed error. Touches no network.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -17,6 +18,9 @@ from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 from llama_index_ft_rag.errors import JobCancelledError, JobFailedError, JobNotReadyError
 from llama_index_ft_rag.finetuning.interface import FinetuneEvent
 
+# "(line 1273)", "Line 1 is not", "Flagged lines: 4, 13, 14..", "Example 6174 message contains": real messages.
+_LINES = re.compile(r"\b(?:lines?|examples?)[ :#]+(\d+(?:\s*(?:,|and)\s*\d+)*)", re.IGNORECASE)
+_LINES_AT_MOST = 1000
 _CANCELLED = ("cancelled", "canceled")
 _FINISHED = ("succeeded", "failed", *_CANCELLED)
 
@@ -29,7 +33,11 @@ class JobState:
     status: str
     tuned_model: str | None = None
     trained_tokens: int | None = None
+    base_model: str | None = None
+    method: str | None = None
     finished_at: datetime | None = None
+    estimated_finish: datetime | None = None
+    result_files: tuple[str, ...] = ()
     error_code: str | None = None
     error_message: str | None = None
     error_param: str | None = None
@@ -49,12 +57,17 @@ def read_job(job: FineTuningJob) -> JobState:
     # `error` is {} or all-null on a healthy job, which makes a truthy object: only its texts count.
     error = getattr(job, "error", None)
     tokens = getattr(job, "trained_tokens", None)
+    results = getattr(job, "result_files", None)
     return JobState(
         job_id=job.id,
         status=str(getattr(job, "status", None) or "unknown"),
         tuned_model=_text(getattr(job, "fine_tuned_model", None)),
         trained_tokens=tokens if isinstance(tokens, int) else None,
+        base_model=_text(getattr(job, "model", None)),
+        method=_text(getattr(getattr(job, "method", None), "type", None)),
         finished_at=read_time(getattr(job, "finished_at", None)),
+        estimated_finish=read_time(getattr(job, "estimated_finish", None)),
+        result_files=tuple(name for name in results if _text(name)) if isinstance(results, list) else (),
         error_code=_text(getattr(error, "code", None)),
         error_message=_text(getattr(error, "message", None)),
         error_param=_text(getattr(error, "param", None)),
@@ -91,8 +104,8 @@ def raise_if_lost(state: JobState, *, job_path: Path | None = None) -> None:
     """
     if state.status in _CANCELLED:
         raise JobCancelledError(
-            f"job {state.job_id} was cancelled and will have no tuned model; to start a new one, move"
-            f" {job_path or 'its job record'} away and call finetune() or run the command again",
+            f"job {state.job_id} was cancelled and will have no tuned model; to start a new one, call"
+            f" finetune(force=True), or move {job_path or 'its job record'} away and run the command again",
             job_id=state.job_id,
             status=state.status,
         )
@@ -113,23 +126,32 @@ def tuned_model_name(state: JobState, *, job_path: Path | None = None) -> str:
     """
     raise_if_lost(state, job_path=job_path)
     if not state.is_finished or state.tuned_model is None:
+        finish = f" (the service expects {state.estimated_finish:%Y-%m-%d %H:%M} UTC)" if state.estimated_finish else ""
         raise JobNotReadyError(
-            f"job {state.job_id} is {state.status}, its model is not there yet: call wait() first",
+            f"job {state.job_id} is {state.status}, its model is not there yet{finish}: call wait() first",
             job_id=state.job_id,
             status=state.status,
+            estimated_finish=state.estimated_finish,
         )
     return state.tuned_model
+
+
+def named_lines(message: str) -> tuple[int, ...]:
+    """Numbers of the lines or examples that a service's message names, in its order; it counts from 1."""
+    found = [number for match in _LINES.finditer(message) for number in re.findall(r"\d+", match[1])]
+    return tuple(dict.fromkeys(int(number) for number in found[:_LINES_AT_MOST] if len(number) <= 9))
 
 
 def _failed(state: JobState, reason: str, job_path: Path | None) -> JobFailedError:
     return JobFailedError(
         f"job {state.job_id} {state.status}: {reason}; look at events(), correct the training file and call"
-        " finetune() or run the command again (to train on the same file again, move"
+        " finetune() or run the command again (to train on the same file again, call finetune(force=True), or move"
         f" {job_path or 'its job record'} away first)",
         job_id=state.job_id,
         status=state.status,
         code=state.error_code,
         param=state.error_param,
+        lines=named_lines(reason),
     )
 
 

@@ -8,12 +8,10 @@ Knows nothing of what becomes of the job.
 
 from __future__ import annotations
 
-import json
 import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from itertools import islice
 from typing import Any, TypeVar
 
 import openai
@@ -22,19 +20,19 @@ from openai.types.fine_tuning import FineTuningJob
 
 from llama_index_ft_rag.errors import FileNotAcceptedError, FinetuneError, TrainingNotAvailableError
 from llama_index_ft_rag.finetuning.job import DataFile, Intent, JobPlan, JobRecord, JobStore
+from llama_index_ft_rag.finetuning.listing import TRANSIENT, answer_of, listed, may_heal
+from llama_index_ft_rag.finetuning.outcome import named_lines
+from llama_index_ft_rag.finetuning.settings import JobSettings
+from llama_index_ft_rag.finetuning.talk import Talk, pause
 from llama_index_ft_rag.finetuning.waiting import Deadline, Pacing
 
 logger = logging.getLogger(__name__)
 
-_Reply = TypeVar("_Reply")
-
-TRANSIENT = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
-"""Errors that may heal by themselves; see `may_heal`."""
+T = TypeVar("T")
 
 _RETRY_PAUSES = (2.0, 8.0)
 _FILE_POLL_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 0.5
-_LISTED_AT_MOST = 10_000
 
 _FILE_READY = ("processed", "succeeded", "success")
 _FILE_REFUSED = ("error", "failed", "deleted")
@@ -43,60 +41,33 @@ _JOB_LOST = ("failed", "cancelled", "canceled")
 _HAS_NO_LISTS = (403, 404, 405, 501)
 
 
-def may_heal(error: openai.APIError) -> bool:
-    """Whether doing the same again later can help; an exhausted quota answers 429 too and cannot heal."""
-    return isinstance(error, TRANSIENT) and error.code != "insufficient_quota"
-
-
-def answer_of(ask: Callable[[], _Reply], *, endpoint: str, field: str = "id") -> _Reply:
-    """Ask a service, and take the reply only if it has the field that everything else hangs on.
-
-    Raises:
-        FinetuneError: If it has not; the SDK hands over a proxy's HTML page as a plain string.
-    """
-    problem = FinetuneError(f"{endpoint} did not answer like the OpenAI API; check the base URL")
-    try:
-        reply = ask()
-    except (json.JSONDecodeError, AttributeError) as exc:  # the SDK trips over a list that is no list itself
-        raise problem from exc
-    if getattr(reply, field, None) is None:
-        raise problem
-    return reply
-
-
 class Submission:
     """Brings one plan from its record, however far that got, to a job.
 
+    The clients' own retries are switched off for writes: a request that timed out may have arrived, so the lists are
+    searched before it is sent again.
+
     Args:
-        client: Where to. Its own retries are switched off for writes: a request that timed out may have
-            arrived, so the lists are searched before it is sent again.
         plan: What is to be trained.
+        settings: What is asked of the job besides its files.
         store: Where the record is kept.
         pacing: How long to wait for the service to process the file.
         level: Log level of the progress messages.
-        metadata: Labels for the job.
     """
 
-    def __init__(
-        self,
-        client: openai.OpenAI,
-        *,
-        plan: JobPlan,
-        store: JobStore,
-        pacing: Pacing,
-        level: int,
-        metadata: dict[str, str] | None,
-    ) -> None:
-        self._client = client
-        self._writer = client.with_options(max_retries=0)
+    def __init__(self, *, plan: JobPlan, settings: JobSettings, store: JobStore, pacing: Pacing, level: int) -> None:
         self._plan = plan
+        self._settings = settings
         self._store = store
         self._pacing = pacing
         self._level = level
-        self._metadata = metadata
 
-    def run(self) -> JobRecord:
+    def run(self, *, force: bool = False) -> Talk[JobRecord]:
         """Do what is not done yet.
+
+        Args:
+            force: Start another job where there is one of the same file and settings; one that is being submitted
+                is continued nevertheless.
 
         Raises:
             FileNotAcceptedError: If the service refused the file or did not process it in time.
@@ -104,131 +75,158 @@ class Submission:
             FinetuneError: If another submission holds the record too long, or what answers is no such service.
             openai.APIError: Whatever else the service answered.
         """
-        with closing(self._lock()):
-            return self._go_on(self._store.open(self._plan))
+        lock = yield from self._lock()
+        with closing(lock):
+            record = self._store.open(self._plan)
+            if force and record.job_id is not None:
+                record = self._store.renew(record, self._plan)
+            elif force and record.intent is None and record.file_id is None:
+                record = self._store.save(record, forced=True)
+            return (yield from self._go_on(record))
 
-    def _lock(self) -> sqlite3.Connection:
+    def _lock(self) -> Talk[sqlite3.Connection]:
         deadline = self._pacing.deadline(self._pacing.file_timeout)
         while True:
             lock = self._store.try_lock()
             if lock is not None:
                 return lock
-            if not deadline.pause(_LOCK_POLL_SECONDS):
+            if not (yield from deadline.pause(_LOCK_POLL_SECONDS)):
                 raise FinetuneError(
                     f"{self._store.path}: another process is still submitting this job after {deadline.seconds:g} s;"
                     " wait for it and start again (its job is continued), or pass a longer file_timeout"
                 )
 
-    def _go_on(self, record: JobRecord) -> JobRecord:
+    def _go_on(self, record: JobRecord) -> Talk[JobRecord]:
         if record.job_id is not None:
             logger.log(self._level, "Job %s was started before; nothing is sent again", record.job_id)
             return record
         if record.file_id is None:
-            file_id = self._upload(record, self._plan.training, "upload_training_file")
+            file_id = yield from self._upload(record, self._plan.training, "upload_training_file")
             record = self._store.save(record, file_id=file_id, intent=None)
         if self._plan.validation is not None and record.validation_file_id is None:
-            file_id = self._upload(record, self._plan.validation, "upload_validation_file")
+            file_id = yield from self._upload(record, self._plan.validation, "upload_validation_file")
             record = self._store.save(record, validation_file_id=file_id, intent=None)
-        job_id = self._start(record)
+        if record.forced and record.earlier_jobs is None:
+            others = yield from self._search(self._all_jobs_of(record), may_be_sent=False)
+            record = self._store.save(record, earlier_jobs=others or [])
+        job_id = yield from self._start(record)
         return self._store.save(record, job_id=job_id, intent=None)
 
-    def _upload(self, record: JobRecord, file: DataFile, intent: Intent) -> str:
+    def _upload(self, record: JobRecord, file: DataFile, intent: Intent) -> Talk[str]:
         name = self._plan.upload_name(file)
 
-        def find() -> str | None:
-            listed = self._answer(lambda: self._client.files.list(purpose="fine-tune"), field="data")
-            return next((one.id for one in islice(listed, _LISTED_AT_MOST) if _is_usable(one, name)), None)
+        def find() -> Talk[str | None]:
+            files = yield from listed(
+                lambda client, **query: client.files.list(**query),
+                endpoint=self._plan.endpoint,
+                until=lambda one: _is_usable(one, name),
+                purpose="fine-tune",
+            )
+            return next((one.id for one in files if _is_usable(one, name)), None)
 
-        def upload() -> str:
-            return self._answer(lambda: self._writer.files.create(file=(name, file.content), purpose="fine-tune")).id
+        def upload() -> Talk[str]:
+            sent = yield from answer_of(
+                lambda client: _once_only(client).files.create(file=(name, file.content), purpose="fine-tune"),
+                endpoint=self._plan.endpoint,
+            )
+            return sent.id
 
-        file_id = self._once(record, intent, find=find, send=upload)
+        file_id = yield from self._once(record, intent, find=find, send=upload)
         logger.log(self._level, "%s: uploaded to %s as file %s", file.path, self._plan.endpoint, file_id)
         return file_id
 
-    def _start(self, record: JobRecord) -> str:
+    def _start(self, record: JobRecord) -> Talk[str]:
         deadline = self._pacing.deadline(self._pacing.file_timeout)
 
-        def find() -> str | None:
-            listed = self._answer(lambda: self._client.fine_tuning.jobs.list(limit=100), field="data")
-            return next((one.id for one in islice(listed, _LISTED_AT_MOST) if _is_job_of(one, record)), None)
+        def find() -> Talk[str | None]:
+            jobs = yield from self._all_jobs_of(record)
+            return next((one for one in jobs if one not in (record.earlier_jobs or ())), None)
 
-        def create() -> str:
+        def create() -> Talk[str]:
             for file_id in (record.file_id, record.validation_file_id):
                 if file_id is not None:
-                    self._wait_for_file(file_id, deadline)
-            return self._create_job(record, deadline)
+                    yield from self._wait_for_file(file_id, deadline)
+            return (yield from self._create_job(record, deadline))
 
-        job_id = self._once(record, "create_job", find=find, send=create)
+        job_id = yield from self._once(record, "create_job", find=find, send=create)
         logger.log(self._level, "Job %s started: %s trains on file %s", job_id, record.base_model, record.file_id)
         return job_id
+
+    def _all_jobs_of(self, record: JobRecord) -> Talk[list[str]]:
+        """Ids of the listed jobs that train what the record says."""
+        jobs = yield from listed(
+            lambda client, **query: client.fine_tuning.jobs.list(**query),
+            endpoint=self._plan.endpoint,
+            until=lambda one: not record.forced and _is_job_of(one, record),
+            limit=100,
+        )
+        return [one.id for one in jobs if _is_job_of(one, record)]
 
     def _once(
         self,
         record: JobRecord,
         intent: Intent,
         *,
-        find: Callable[[], str | None],
-        send: Callable[[], str],
-    ) -> str:
+        find: Callable[[], Talk[str | None]],
+        send: Callable[[], Talk[str]],
+    ) -> Talk[str]:
         """Send a write and return the id it made, unless that is at the service already: records get lost."""
-        found = self._search(find, may_be_sent=record.intent == intent)
+        found = yield from self._search(find(), may_be_sent=record.intent == intent)
         if found is not None:
             logger.log(self._level, "Found %s from an earlier attempt; nothing is sent again", found)
             return found
         self._store.save(record, intent=intent)
-        for pause in _RETRY_PAUSES:
+        for seconds in _RETRY_PAUSES:
             try:
-                return send()
+                return (yield from send())
             except TRANSIENT as exc:
                 if not may_heal(exc):
                     raise
-                logger.warning("%s: %s; looking again in %s s", intent, exc, pause)
-            self._pacing.sleep(pause)
-            found = find()
+                logger.warning("%s: %s; looking again in %s s", intent, exc, seconds)
+            yield from pause(seconds)
+            found = yield from find()
             if found is not None:
                 return found
-        return send()
+        return (yield from send())
 
-    def _search(self, find: Callable[[], str | None], *, may_be_sent: bool) -> str | None:
+    def _search(self, find: Talk[T], *, may_be_sent: bool) -> Talk[T | None]:
         try:
-            return find()
+            return (yield from find)
         except openai.APIStatusError as exc:
             if may_be_sent or exc.status_code not in _HAS_NO_LISTS:
                 raise
             logger.log(self._level, "%s has no list to search: %s", self._plan.endpoint, exc)
             return None
 
-    def _answer(self, ask: Callable[[], _Reply], *, field: str = "id") -> _Reply:
-        return answer_of(ask, endpoint=self._plan.endpoint, field=field)
-
-    def _create_job(self, record: JobRecord, deadline: Deadline) -> str:
+    def _create_job(self, record: JobRecord, deadline: Deadline) -> Talk[str]:
+        body = self._job_body(record)
         while True:
             try:
-                return self._answer(lambda: self._writer.fine_tuning.jobs.create(**self._job_body(record))).id
+                job = yield from answer_of(
+                    lambda client: _once_only(client).fine_tuning.jobs.create(**body), endpoint=self._plan.endpoint
+                )
             except openai.BadRequestError as exc:
                 if "still being processed" not in exc.message:
                     raise
-                if not deadline.pause(self._file_poll):
+                if not (yield from deadline.pause(self._file_poll)):
                     raise _not_processed(str(record.file_id), "uploaded", deadline) from exc
             except openai.PermissionDeniedError as exc:
                 if exc.code != "training_not_available":
                     raise
                 raise self._training_not_available(record) from exc
+            else:
+                return job.id
 
     def _job_body(self, record: JobRecord) -> dict[str, Any]:
         body: dict[str, Any] = {"model": self._plan.base_model, "training_file": record.file_id}
-        # The older `hyperparameters` field rather than `method`: OpenAI still takes it, others only it.
-        body.update(self._plan.settings)
+        body.update(self._settings.body())
         if record.validation_file_id is not None:
             body["validation_file"] = record.validation_file_id
-        if self._metadata is not None:
-            body["metadata"] = self._metadata
         return body
 
-    def _wait_for_file(self, file_id: str, deadline: Deadline) -> None:
+    def _wait_for_file(self, file_id: str, deadline: Deadline) -> Talk[None]:
         while True:
-            file = self._look_at_file(file_id)
+            file = yield from self._look_at_file(file_id)
             # The field is deprecated: a service without it judges the file when the job is created.
             status = getattr(file, "status", None)
             if status is None or status in _FILE_READY:
@@ -238,14 +236,15 @@ class Submission:
                 raise FileNotAcceptedError(
                     f"file {file_id} was refused ({status}): {details}; correct it and call finetune() again",
                     file_id=file_id,
+                    lines=named_lines(str(details)),
                 )
             logger.log(self._level, "File %s is %s; waiting until it is processed", file_id, status)
-            if not deadline.pause(self._file_poll):
+            if not (yield from deadline.pause(self._file_poll)):
                 raise _not_processed(file_id, status, deadline)
 
-    def _look_at_file(self, file_id: str) -> FileObject:
+    def _look_at_file(self, file_id: str) -> Talk[FileObject]:
         try:
-            return self._answer(lambda: self._client.files.retrieve(file_id))
+            return (yield from answer_of(lambda client: client.files.retrieve(file_id), endpoint=self._plan.endpoint))
         except openai.NotFoundError as exc:
             raise FileNotAcceptedError(
                 f"file {file_id} is no longer at {self._plan.endpoint}; move {self._store.path} away and call"
@@ -268,6 +267,10 @@ class Submission:
         )
 
 
+def _once_only(client: openai.OpenAI) -> openai.OpenAI:
+    return client.with_options(max_retries=0)
+
+
 def _is_usable(file: FileObject, name: str) -> bool:
     return getattr(file, "filename", None) == name and getattr(file, "status", None) not in _FILE_REFUSED
 
@@ -284,11 +287,16 @@ def _is_job_of(job: FineTuningJob, record: JobRecord) -> bool:
 
 
 def _has_settings(job: FineTuningJob, record: JobRecord) -> bool:
-    hyperparameters = getattr(job, "hyperparameters", None)
+    method = getattr(job, "method", None)
+    kind = getattr(method, "type", None)
+    if kind is not None and kind != record.settings.get("method", "supervised"):
+        return False
+    told_there = getattr(getattr(method, kind or "", None), "hyperparameters", None)
+    hyperparameters = getattr(job, "hyperparameters", None) or told_there
     asked = {**record.settings, **record.settings.get("hyperparameters", {})}
     asked["validation_file"] = record.validation_file_id
     told = {name: getattr(job, name, None) or getattr(hyperparameters, name, None) for name in asked}
-    told = {**told, "suffix": getattr(job, "user_provided_suffix", None), "hyperparameters": None}
+    told = {**told, "suffix": getattr(job, "user_provided_suffix", None), "hyperparameters": None, "method": None}
     unsaid = (None, "auto")
     return all(told[name] in unsaid or value in unsaid or told[name] == value for name, value in asked.items())
 
