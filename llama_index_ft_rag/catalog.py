@@ -1,4 +1,4 @@
-"""Model name -> family, tokenizer, limits and shutdown date.
+"""Model name -> family, tokenizer, limits, shutdown date, and who trains it how.
 
 In: a model name as a provider writes it, tuned or not. Out: facts. The data lie in `catalog.json` with their
 sources; what is not there is `None`, never 0 or a guess. Knows no network, no clock and no prices.
@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
+
+TrainingService = Literal["openai", "azure", "offline"]
+TrainingMethod = Literal["supervised", "dpo"]
 
 _SNAPSHOT = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4}|latest)")
 _DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
@@ -33,6 +36,34 @@ class ModelFacts:
     shutdown_date: date | None = None
     """Of the base model; its tuned models stop with it."""
     tunable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOffer:
+    """How one service trains a base model."""
+
+    service: TrainingService
+    methods: tuple[TrainingMethod, ...]
+    images: bool
+    """Whether training examples may hold images."""
+    no_new_jobs_from: date | None
+    """First day on which nobody can start a job; Azure may go on longer. `None`: no end is known."""
+    tuned_until: date | None
+    """Day on which tuned models stop to answer."""
+    customers: str
+    """Who may start a job until then."""
+    source: str
+    as_of: str
+    """Day or month of the source."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindDownStep:
+    """A day from which OpenAI takes no new fine-tuning job from some organisations."""
+
+    day: date
+    closed_to: str
+    source: str
 
 
 def family(model: str) -> str:
@@ -58,13 +89,22 @@ def model_facts(model: str) -> ModelFacts:
         )
         return ModelFacts(family=_family(name), encoding=encoding, exact_encoding=exact)
     facts = {**known, **catalog.snapshots.get(name, {})}
-    down = facts.pop("shutdown_date")
-    return ModelFacts(**facts, shutdown_date=date.fromisoformat(down) if down else None)
+    return ModelFacts(**{**facts, "shutdown_date": _day(facts["shutdown_date"])})
+
+
+def training_offers(model: str) -> tuple[TrainingOffer, ...]:
+    """The services known to train this model, or a model of its family; past offers are among them."""
+    return _catalog().training.get(family(model), ())
+
+
+def training_wind_down() -> tuple[WindDownStep, ...]:
+    """The steps in which OpenAI ends fine-tuning, in the order of their days."""
+    return _catalog().wind_down
 
 
 def no_new_jobs_from() -> date:
     """Day from which OpenAI takes no new fine-tuning job from anybody."""
-    return _catalog().no_new_jobs_from
+    return training_wind_down()[-1].day
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +113,8 @@ class _Catalog:
     aliases: Mapping[str, str]
     snapshots: Mapping[str, Mapping[str, Any]]
     encodings: Sequence[tuple[str, str, bool]]
-    no_new_jobs_from: date
+    wind_down: tuple[WindDownStep, ...]
+    training: Mapping[str, tuple[TrainingOffer, ...]]
 
 
 @lru_cache(maxsize=1)
@@ -84,8 +125,24 @@ def _catalog() -> _Catalog:
         aliases=data["aliases"],
         snapshots=data["snapshots"],
         encodings=[tuple(row) for row in data["encodings"]],
-        no_new_jobs_from=date.fromisoformat(data["no_new_jobs_from"]),
+        wind_down=tuple(WindDownStep(**{**row, "day": date.fromisoformat(row["day"])}) for row in data["wind_down"]),
+        training=_training(data["training"]),
     )
+
+
+def _training(rows: Sequence[Mapping[str, Any]]) -> dict[str, tuple[TrainingOffer, ...]]:
+    offers: dict[str, tuple[TrainingOffer, ...]] = {}
+    for row in rows:
+        known = {name: value for name, value in row.items() if name != "families"}
+        days = {name: _day(row[name]) for name in ("no_new_jobs_from", "tuned_until")}
+        offer = TrainingOffer(**{**known, **days, "methods": tuple(row["methods"])})
+        for name in row["families"]:
+            offers[name] = (*offers.get(name, ()), offer)
+    return offers
+
+
+def _day(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None
 
 
 def _base_name(model: str) -> str:

@@ -171,6 +171,7 @@ async def run_plan(plan: Plan, *, out: str | Path, on_stage: OnStage | None = No
 
 async def _run_stages(stages: Stages) -> Distilled:
     plan = stages.plan
+    await asyncio.to_thread(stages.preflight)
     nodes = stages.index()
     questions = await stages.questions(nodes)
     teacher_answers = await stages.teach(questions)

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from llama_index_ft_rag.catalog import model_facts
-from llama_index_ft_rag.tokenizer import TokenCount, count_encoded
+from llama_index_ft_rag.tokenizer import TokenCount, count_all_encoded, count_encoded
 
 # OpenAI's chat format adds these to every message, to a message with a name, and to the whole.
 _PER_MESSAGE, _PER_NAME, _PER_EXAMPLE = 3, 1, 3
-_UNCOUNTED = TokenCount(tokens=0, exact=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExampleParts:
+    """What of a training line has tokens."""
+
+    texts: Sequence[str]
+    frame_tokens: int
+    """Those around the texts: per message, per name, per conversation."""
+    uncounted: int
+    """Parts that are no text, such as images."""
 
 
 def count_tokens(text: str, *, model: str) -> TokenCount:
@@ -31,14 +42,25 @@ def count_example_tokens(line: Mapping[str, Any], *, model: str) -> TokenCount:
     Images count as nothing and make the count an estimate.
     """
     facts = model_facts(model)
-    total = TokenCount(tokens=0, exact=facts.exact_encoding)
+    parts = example_parts(line)
+    count = count_all_encoded(parts.texts, encoding=facts.encoding)
+    exact = facts.exact_encoding and count.exact and not parts.uncounted
+    return TokenCount(tokens=count.tokens + parts.frame_tokens, exact=exact)
+
+
+def example_parts(line: Mapping[str, Any]) -> ExampleParts:
+    """Take a training line apart into what is counted and what its frame adds, before any text is counted."""
+    texts: list[str] = []
+    frame = uncounted = 0
     for messages, tools in _conversations(line):
-        total += TokenCount(tokens=_PER_EXAMPLE, exact=True)
+        frame += _PER_EXAMPLE + _PER_MESSAGE * len(messages)
+        frame += _PER_NAME * sum(1 for message in messages if message.get("name"))
         for text in _texts(messages, tools):
-            total += count_encoded(text, encoding=facts.encoding) if text is not None else _UNCOUNTED
-        named = sum(1 for message in messages if message.get("name"))
-        total += TokenCount(tokens=_PER_MESSAGE * len(messages) + _PER_NAME * named, exact=True)
-    return total
+            if text is None:
+                uncounted += 1
+            else:
+                texts.append(text)
+    return ExampleParts(texts=texts, frame_tokens=frame, uncounted=uncounted)
 
 
 def _conversations(line: Mapping[str, Any]) -> Iterator[tuple[list[Mapping[str, Any]], Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,12 @@ from llama_index_ft_rag.catalog import is_offline_model
 from llama_index_ft_rag.comparison import Comparison, compare
 from llama_index_ft_rag.errors import RunFolderError
 from llama_index_ft_rag.offline import OFFLINE_URL
-from llama_index_ft_rag.prices import training_cost_usd, tuned_price
+from llama_index_ft_rag.prices import base_price, price_notice, training_cost_usd, tuned_price
 from llama_index_ft_rag.questions import Question, read_questions
 from llama_index_ft_rag.report import JobFacts, LossPoint, Report, RunFacts
 from llama_index_ft_rag.run_folder import read_run
 from llama_index_ft_rag.scoring import Score, current_scores, read_scores
+from llama_index_ft_rag.validation import validate_file
 
 CONTROL = "always-refuse"
 ARMS = ("base", "tuned", "teacher", CONTROL)
@@ -32,8 +34,12 @@ MOST_LOSS_POINTS = 200
 _PACKAGES = ("llama-index-ft-rag", "llama-index-core", "llama-index-llms-openai", "openai", "ragas")
 
 
-def report_of_run(folder: str | Path) -> Report:
+def report_of_run(folder: str | Path, *, today: date | None = None) -> Report:
     """Make the report of a run folder.
+
+    Args:
+        folder: Where the run lies.
+        today: Day on which prices are judged as fresh or old; the day on which the run began without it.
 
     Raises:
         RunFolderError: If there is no run, or it has not come to its tuned model yet.
@@ -47,15 +53,20 @@ def report_of_run(folder: str | Path) -> Report:
     job = JobFacts(**{**run["facts"]["job"], "loss": _loss_points(run["facts"]["job"].get("loss", ()))})
     offline = _is_offline(run)
     comparison = _comparison(path, run, asked, training_usd=job.training_usd, offline=offline)
-    return Report(comparison=comparison, run=_run_facts(run, questions, job, offline=offline))
+    notes = _price_notes(run, today or _day_of(run))
+    return Report(comparison=comparison, run=_run_facts(run, questions, job, offline=offline, money_notes=notes))
 
 
-def job_facts(job: Any, events: Sequence[Any]) -> dict[str, Any]:
+def job_facts(job: Any, events: Sequence[Any], *, examples: str | Path | None = None) -> dict[str, Any]:
     """What `run.json` keeps of a finished job: who, how long, how many tokens, how the loss fell.
 
     Args:
         job: The service's job object; fields may be missing.
         events: The job's events, as `OpenAIFinetuneEngine.events()` returns them.
+        examples: The training file; its tokens, counted here, are shown beside those the service billed.
+
+    Raises:
+        ExamplesError: If the training file cannot be read.
     """
     model = str(getattr(job, "model", ""))
     trained = getattr(job, "trained_tokens", None)
@@ -66,6 +77,7 @@ def job_facts(job: Any, events: Sequence[Any]) -> dict[str, Any]:
         if isinstance(event.data, Mapping) and {"step", "train_loss"} <= event.data.keys()
     ]
     losses.sort(key=lambda point: point["step"])
+    tokens = validate_file(examples, model=model).tokens if examples is not None else None
     return {
         "id": job.id,
         "status": job.status,
@@ -73,6 +85,7 @@ def job_facts(job: Any, events: Sequence[Any]) -> dict[str, Any]:
         "tuned_model": job.fine_tuned_model,
         "epochs": epochs if isinstance(epochs, int) else None,
         "trained_tokens": trained,
+        "estimated_tokens": tokens * epochs if tokens is not None and isinstance(epochs, int) else None,
         # `trained_tokens` counts every epoch already.
         "training_usd": training_cost_usd(trained, epochs=1, price=tuned_price(model)) if trained else None,
         "loss": losses[:: max(1, -(-len(losses) // MOST_LOSS_POINTS))],
@@ -104,7 +117,34 @@ def _comparison(
     )
 
 
-def _run_facts(run: Mapping[str, Any], questions: Sequence[Question], job: JobFacts, *, offline: bool) -> RunFacts:
+def _price_notes(run: Mapping[str, Any], today: date | None) -> list[str]:
+    """What is to be said about the age of the prices behind the report, a sentence for each."""
+    if today is None:
+        return []
+    student = run["settings"]["student"]
+    teacher = run["identity"]["teacher"].partition(" at ")[0]
+    free = _free_arms(run)
+    prices = {
+        **({} if "tuned" in free else {student: base_price(student), f"tuned {student}": tuned_price(student)}),
+        **({} if "teacher" in free else {teacher: base_price(teacher)}),
+    }
+    notices = (price_notice(price, today=today, name=name) for name, price in prices.items())
+    return [notice for notice in notices if notice]
+
+
+def _day_of(run: Mapping[str, Any]) -> date | None:
+    created = run.get("created")
+    return datetime.fromisoformat(created).date() if created else None
+
+
+def _run_facts(
+    run: Mapping[str, Any],
+    questions: Sequence[Question],
+    job: JobFacts,
+    *,
+    offline: bool,
+    money_notes: Sequence[str],
+) -> RunFacts:
     identity, settings, facts = run["identity"], run["settings"], run["facts"]
     counts = facts.get("examples", {})
     teacher = identity["teacher"].partition(" at ")[0]
@@ -131,6 +171,7 @@ def _run_facts(run: Mapping[str, Any], questions: Sequence[Question], job: JobFa
         kept=counts.get("kept"),
         dropped=counts.get("dropped", {}),
         job=job,
+        money_notes=money_notes,
         versions=_versions(),
         seconds=facts.get("seconds", {}),
     )

@@ -26,9 +26,9 @@ from llama_index_ft_rag.concurrency import OnProgress
 from llama_index_ft_rag.curation import curate, dropped_rows
 from llama_index_ft_rag.documents import split_documents
 from llama_index_ft_rag.engines import EngineFactory, index_nodes, nodes_behind, reopen_index
-from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, QuestionError
+from llama_index_ft_rag.errors import EngineError, ExamplesError, JobNotReadyError, PreflightError, QuestionError
 from llama_index_ft_rag.examples import write_examples
-from llama_index_ft_rag.finetuning import FinetuneEvent, OpenAIFinetuneEngine
+from llama_index_ft_rag.finetuning import FinetuneEvent, OpenAIFinetuneEngine, ask_service
 from llama_index_ft_rag.ledger import Ledger
 from llama_index_ft_rag.plan import Plan, Role, question_count
 from llama_index_ft_rag.questions import Question, generate_train_and_eval, read_questions, write_questions
@@ -63,6 +63,25 @@ class Stages:
         """Stop waiting for the job, if that is under way, and close the ledger."""
         self._closed.set()
         self.ledger.close()
+
+    def preflight(self) -> None:
+        """Ask whether the student can be trained, before anything is paid; not where a job is on record.
+
+        Raises:
+            PreflightError: If it is known that it cannot.
+        """
+        if self.folder.file("job.json").exists():
+            return
+        student, endpoint = self.plan.student.model, self.plan.training_endpoint
+        checks = ask_service(endpoint.client(), student)
+        for check in checks:
+            if check.level == "warning":
+                logger.warning("training %s: %s", student, check.message)
+        reasons = [check.message for check in checks if check.level == "error"]
+        if reasons:
+            raise PreflightError(
+                f"{student} cannot be trained, nothing was asked: {'; '.join(reasons)}", reasons=reasons
+            )
 
     def index(self) -> list[BaseNode]:
         """Read the documents and, unless the caller has an engine of its own, index them."""
@@ -152,7 +171,7 @@ class Stages:
         self._begin_arm("answers", "tuned", {"model": job.fine_tuned_model})
         self.folder.note("trained_for", fingerprint_of(trained_for))
         self.folder.note("tuned_model", job.fine_tuned_model)
-        self.folder.note("job", job_facts(job, _events_of(trainer)))
+        self.folder.note("job", job_facts(job, _events_of(trainer), examples=self.folder.file("examples.jsonl")))
         self.folder.note("training_endpoint", plan.training_endpoint.base_url)
         self.folder.note("training_key_variable", plan.training_endpoint.key_variable)
         self.folder.note("training_offline", plan.training_endpoint.is_offline)

@@ -17,7 +17,7 @@ SOURCE = Path(llama_index_ft_rag.__file__).parent
 ORDER = """
     errors hostile_text storage concurrency
 
-    sample tokenizer catalog prices example_tokens
+    sample tokenizer catalog provider_terms price_files prices break_even example_tokens example_usage
 
     offline.responder offline.protocol offline.service_errors offline.tokens offline.state offline.conditions
     offline.faults offline.metering
@@ -59,7 +59,7 @@ ORDER = """
     engines answering
     abstention.language abstention.english abstention.chinese abstention.german abstention.french abstention.spanish
     abstention.japanese abstention.detection abstention
-    training_format
+    training_problems training_messages training_format
 
     curation.prompt_parts curation.drafts curation.prompt_leaks curation.rules curation.showing curation.outcome
     curation.lines curation.near_duplicates curation.beside_others curation.arguments curation.curate
@@ -70,13 +70,21 @@ ORDER = """
     curation.describing curation.folder curation
 
     exporting.turns exporting.alpaca exporting.sharegpt exporting.llama_factory exporting.parquet exporting.card
-    exporting.export exporting
+    exporting.left_out exporting.export
+    exporting.configuration_text exporting.chat_rows exporting.trainer_form exporting.axolotl
+    exporting.llama_factory_training exporting.trl_script exporting.unsloth_script exporting.together
+    exporting.fireworks exporting.trainers exporting
 
-    validation
+    validation.rendering validation.report validation.findings validation.repeats validation.lines validation.counting
+    validation.checking validation
+
+    cost_figures cost_estimate
 
     finetuning.interface finetuning.talk finetuning.waiting finetuning.settings finetuning.job finetuning.outcome
-    finetuning.listing finetuning.submission finetuning.curves finetuning.lifecycle finetuning.training
-    finetuning.async_door finetuning.client finetuning.async_twins finetuning.openai finetuning
+    finetuning.listing finetuning.submission finetuning.curves finetuning.lifecycle
+    finetuning.async_door finetuning.client
+    finetuning.preflight finetuning.local_checks finetuning.service_checks finetuning.training
+    finetuning.async_twins finetuning.openai finetuning
 
     scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.example_scores
     scoring.evaluation
@@ -90,7 +98,7 @@ ORDER = """
 
     run_folder run_report plan stages distillation __init__
 
-    cli.failures cli.progress cli.services cli.talk cli.training_data cli.app cli cli.__main__
+    cli.failures cli.progress cli.services cli.talk cli.validating cli.training_data cli.exporting cli.app cli cli.__main__
 """
 
 MOST_LINES = 350

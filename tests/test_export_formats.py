@@ -702,6 +702,17 @@ def test_a_list_that_others_read_stays_readable_to_them(tmp_path: Path) -> None:
     assert modes(tmp_path) == {"dataset_info.json": "0o644", "out.jsonl": "0o600"}
 
 
+def test_a_training_file_with_its_provenance_is_not_replaced_by_another_format(tmp_path: Path) -> None:
+    """The provenance would then lie beside rows that it says nothing of."""
+    export_examples([plain()], tmp_path / "out.jsonl", format="chat")
+    with pytest.raises(ConfigurationError) as refused:
+        export_examples([plain()], tmp_path / "out.jsonl", format="alpaca")
+
+    assert str(refused.value) == (
+        f"{tmp_path / 'out.jsonl'}: is a training file with its provenance beside it; choose another path"
+    )
+
+
 def test_a_second_export_to_the_same_file_replaces_it(tmp_path: Path) -> None:
     """The same command again gives the same files."""
     first = exported(plain(), plain(), format="sharegpt", folder=tmp_path)

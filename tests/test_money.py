@@ -5,7 +5,7 @@ from arms import answer, answers
 
 from llama_index_ft_rag.comparison.money import ArmMoney, BreakEven, arm_money, break_even
 from llama_index_ft_rag.examples import TrainingExample, Usage
-from llama_index_ft_rag.prices import Price
+from llama_index_ft_rag.prices import Price, PriceEntry, PriceList
 
 PRICE = Price(input=2.0, output=8.0, source="a price list", as_of="2026-11-01")
 SILENT = TrainingExample(messages=[])
@@ -114,3 +114,14 @@ def test_half_a_count_does_not_make_an_arm_cheaper(fields: dict[str, object]) ->
     money = arm_money("tuned", [answer("tuned", 0), answer("tuned", 1, **fields)], price=PRICE)
 
     assert (money.questions, money.usd_per_1000_questions) == (1, pytest.approx(0.28))
+
+
+def test_an_arm_can_be_priced_by_another_list() -> None:
+    """The model of the answers is looked up in the list that was passed; a price of the arm's own goes before it."""
+    prices = PriceList(entries=(PriceEntry(family="m", kind="base", price=PRICE),))
+    other = Price(input=20.0, output=80.0, source="another", as_of="2026-11-01")
+    given = answers("tuned", ["a", "b"], model="m")
+
+    assert arm_money("tuned", given, prices=prices).usd_per_1000_questions == pytest.approx(0.28)
+    assert arm_money("tuned", given, prices=prices, price=other).usd_per_1000_questions == pytest.approx(2.8)
+    assert arm_money("tuned", given).price == "no price known"

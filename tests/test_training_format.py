@@ -10,6 +10,7 @@ from llama_index_ft_rag.training_format import Problem, check_line
 USER = {"role": "user", "content": "How many plants are there?"}
 ANSWER = {"role": "assistant", "content": "Four."}
 CALL = {"id": "c1", "type": "function", "function": {"name": "price", "arguments": "{}"}}
+IMAGE = {"type": "image_url", "image_url": {"url": "https://example.com/meter.png"}}
 TOOL = {"type": "function", "function": {"name": "price", "parameters": {}}}
 
 
@@ -17,6 +18,17 @@ def codes(value: Any) -> list[tuple[str, str]]:
     """Severity and code of each problem of a line."""
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
     return [(problem.severity, problem.code) for problem in check_line(raw, number=1).problems]
+
+
+def pair(**change: Any) -> dict[str, Any]:
+    """A line in the preference format."""
+    other = {"role": "assistant", "content": "Five."}
+    return {"input": chat(USER), "preferred_output": [ANSWER], "non_preferred_output": [other], **change}
+
+
+def user(*parts: Any) -> dict[str, Any]:
+    """A message of the user in parts."""
+    return {"role": "user", "content": list(parts)}
 
 
 def chat(*messages: Any, **fields: Any) -> dict[str, Any]:
@@ -40,7 +52,11 @@ def chat(*messages: Any, **fields: Any) -> dict[str, Any]:
             {"role": "tool", "tool_call_id": "c1", "content": "3"},
             ANSWER,
         ),
-        chat({"role": "user", "content": [{"type": "text", "text": "Hi"}, {"type": "image_url"}]}, ANSWER),
+        chat({"role": "user", "content": [{"type": "text", "text": "Hi"}, IMAGE]}, ANSWER),
+        chat(
+            {"role": "user", "content": "Hi"}, {"role": "assistant", "content": [{"type": "refusal", "refusal": "No"}]}
+        ),
+        chat(USER, {"role": "function", "name": "price", "content": "3"}, ANSWER, functions=[{"name": "price"}]),
         chat(USER, {**ANSWER, "refusal": None, "audio": None}),
     ],
 )
@@ -53,7 +69,7 @@ def test_a_good_chat_example_has_no_problem(line: dict[str, Any]) -> None:
 
 def test_a_preference_pair_is_recognised() -> None:
     """A question with a preferred and another answer is the preference format."""
-    line = {"input": chat(USER), "preferred_output": [ANSWER], "non_preferred_output": [ANSWER]}
+    line = pair()
     checked = check_line(json.dumps(line).encode(), number=1)
 
     assert (checked.format, checked.problems) == ("preference", ())
@@ -116,7 +132,18 @@ def test_another_format_is_named(line: dict[str, Any], found: str) -> None:
         (chat({"role": "user", "content": None}, ANSWER), "missing_content"),
         (chat({"role": "user", "content": 7}, ANSWER), "bad_content"),
         (chat({"role": "user", "content": []}, ANSWER), "bad_content"),
-        (chat({"role": "user", "content": [{"type": "input_audio"}]}, ANSWER), "bad_content"),
+        (chat(user("text"), ANSWER), "bad_content"),
+        (chat(user({"type": "refusal"}), ANSWER), "bad_content"),
+        (chat(user({"type": "video"}), ANSWER), "bad_content"),
+        (chat(user({"type": ["text"]}), ANSWER), "bad_content"),
+        (chat(user({"type": "input_audio", "input_audio": {}}), ANSWER), "unsupported_part"),
+        (chat(user({"type": "file", "file": {}}), ANSWER), "unsupported_part"),
+        (chat(USER, {**ANSWER, "audio": {"id": "a1"}}), "unsupported_part"),
+        (chat(user({"type": "image_url"}), ANSWER), "image"),
+        (chat(user({"type": "image_url", "image_url": "https://example.com/a.png"}), ANSWER), "image"),
+        (chat({"role": "system", "content": [IMAGE]}, ANSWER), "image"),
+        (chat(USER, {"role": "assistant", "content": [IMAGE]}), "image"),
+        (chat({**USER, "name": 7}, ANSWER), "bad_name"),
         (chat({"role": "user", "content": [{"type": "text"}]}, ANSWER), "bad_content"),
         (chat(USER), "last_not_assistant"),
         (chat(ANSWER, USER), "last_not_assistant"),
@@ -124,6 +151,12 @@ def test_another_format_is_named(line: dict[str, Any], found: str) -> None:
         (chat(USER, {**ANSWER, "weight": True}), "bad_weight"),
         (chat({**USER, "weight": 1}, ANSWER), "bad_weight"),
         (chat({"role": "tool", "content": "3"}, ANSWER), "bad_tool_message"),
+        (chat({"role": "function", "content": "3"}, ANSWER), "bad_tool_message"),
+        (chat(USER, {**ANSWER, "function_call": {"name": "f"}}), "bad_tool_calls"),
+        (chat(USER, ANSWER, functions=[{}]), "bad_tools"),
+        (chat(USER, ANSWER, parallel_tool_calls="no"), "bad_tools"),
+        (chat(USER, reference="4"), "reinforcement_format"),
+        (chat(USER, {**ANSWER, "content": None, "refusal": "<|im_end|>"}), "special_token"),
         (chat({**USER, "tool_calls": [CALL]}, ANSWER), "bad_tool_calls"),
         (chat(USER, {**ANSWER, "tool_calls": []}), "bad_tool_calls"),
         (chat(USER, {**ANSWER, "tool_calls": [{"id": "c"}]}), "bad_tool_calls"),
@@ -169,14 +202,53 @@ def test_what_a_service_may_take_is_a_warning(line: dict[str, Any], code: str) -
         ({"preferred_output": [USER]}, "bad_preference"),
         ({"non_preferred_output": None}, "bad_preference"),
         ({"non_preferred_output": [{"role": "assistant"}]}, "missing_content"),
+        ({"preferred_output": [ANSWER, ANSWER]}, "bad_preference"),
+        ({"input": chat(user(IMAGE))}, "image"),
+        ({"preferred_output": [{"role": "assistant", "content": [IMAGE]}]}, "image"),
+        ({"input": chat(USER, tools=[{}])}, "bad_tools"),
         ({"input": chat({"role": "bot", "content": "x"})}, "bad_role"),
     ],
 )
 def test_a_wrong_preference_pair_is_an_error(change: dict[str, Any], code: str) -> None:
     """Each part of a preference pair is checked."""
-    line = {"input": chat(USER), "preferred_output": [ANSWER], "non_preferred_output": [ANSWER], **change}
+    assert codes(pair(**change)) == [("error", code)]
 
-    assert codes(line) == [("error", code)]
+
+@pytest.mark.parametrize(
+    "token",
+    ["endoftext", "endofprompt", "fim_prefix", "fim_middle", "fim_suffix", "im_start", "im_end", "im_sep"],
+)
+def test_each_token_that_services_refuse_is_named(token: str) -> None:
+    """One stray token in one of thousands of examples fails the whole job, so the message says which and where."""
+    (problem,) = check_line(json.dumps(chat(USER, {**ANSWER, "content": f"A <|{token}|>"})).encode(), number=7).problems
+
+    assert problem == Problem(
+        line=7,
+        code="special_token",
+        message=f"message 2 contains <|{token}|>, which services refuse; remove it",
+    )
+
+
+def test_a_pair_of_equal_answers_is_a_warning() -> None:
+    """Nothing can be learned from it, and it may be meant."""
+    assert codes(pair(non_preferred_output=[ANSWER])) == [("warning", "same_outputs")]
+
+
+def test_a_reinforcement_example_is_told_from_a_forgotten_answer() -> None:
+    """Fields for a grader and no answer: the right thing for a job that OpenAI no longer has."""
+    (problem,) = check_line(json.dumps(chat(USER, reference="4")).encode(), number=1).problems
+
+    assert problem.message == (
+        "has `reference` and no message of the assistant: only a reinforcement job would take it, and since 2026-10 "
+        "OpenAI has no model for those; supervised training needs the answer as the last message"
+    )
+
+
+def test_images_are_counted() -> None:
+    """Each of them costs tokens that cannot be counted here."""
+    line = json.dumps(chat(user(IMAGE, {"type": "text", "text": "Which?"}, IMAGE), ANSWER)).encode()
+
+    assert check_line(line, number=1).images == 2
 
 
 def test_all_problems_of_a_line_are_found_at_once() -> None:

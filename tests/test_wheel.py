@@ -18,7 +18,7 @@ from packaging.utils import canonicalize_name
 from source_tree import imported_names, modules
 
 SOURCE = REPOSITORY / "llama_index_ft_rag"
-DATA_FILES = {"catalog.json", "prices.json", "py.typed", "report/templates/report.html.j2"}
+DATA_FILES = {"catalog.json", "prices.json", "provider_terms.json", "py.typed", "report/templates/report.html.j2"}
 DATA_FILES |= {"sample/annual_report.md", "sample/annual_report.zh.md"}
 
 # An app of today that records and answers with OpenAI, and uses pandas for its own purposes.

@@ -15,10 +15,12 @@ from typing import Annotated, Literal
 import typer
 
 import llama_index_ft_rag
+from llama_index_ft_rag.cli.exporting import export_command
 from llama_index_ft_rag.cli.progress import StageProgress
 from llama_index_ft_rag.cli.services import Backend, check_services, main_endpoint, role_endpoint
 from llama_index_ft_rag.cli.talk import ask_before_spending, err, out, rendered, show_plan, show_result
-from llama_index_ft_rag.cli.training_data import curate_command, export_command
+from llama_index_ft_rag.cli.training_data import curate_command
+from llama_index_ft_rag.cli.validating import validate_command
 from llama_index_ft_rag.concurrency import run_sync
 from llama_index_ft_rag.distillation import Distilled, run_plan
 from llama_index_ft_rag.endpoints import Endpoint
@@ -27,7 +29,6 @@ from llama_index_ft_rag.offline import OFFLINE_MODELS, OfflineBackend, serve
 from llama_index_ft_rag.plan import Plan, QuestionSource, make_plan
 from llama_index_ft_rag.run_report import report_of_run
 from llama_index_ft_rag.sample import sample_report
-from llama_index_ft_rag.validation import validate_file
 
 MODELS = "Models"
 SERVICES = "Services"
@@ -191,22 +192,7 @@ def demo(
     show_result(_run(plan, folder))
 
 
-@app.command()
-def validate(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A training file (JSONL).")],
-    model: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="The model to fine-tune, for its limits and prices.")
-    ] = None,
-    epochs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Of the job, for its price.")] = None,
-    json_output: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
-) -> None:
-    """Say every reason why a service would refuse a training file; nothing is sent."""
-    report = validate_file(file, model=model, n_epochs=epochs)
-    text = json.dumps(report.to_dict(), ensure_ascii=False, indent=2) + "\n" if json_output else report.render()
-    sys.stdout.write(text)
-    raise typer.Exit(0 if report.ok else 1)
-
-
+app.command(name="validate")(validate_command)
 app.command(name="curate")(curate_command)
 app.command(name="export")(export_command)
 

@@ -16,6 +16,7 @@ import openai
 
 from llama_index_ft_rag.endpoints import OPENAI_URL, Endpoint
 from llama_index_ft_rag.errors import ConfigurationError
+from llama_index_ft_rag.finetuning import ask_service
 from llama_index_ft_rag.plan import Plan
 
 Backend = Literal["openai", "offline"]
@@ -88,6 +89,11 @@ def check_services(plan: Plan) -> Iterator[str]:
         for model in models:
             if model not in listed and not _answers_to(client, model, endpoint, listed):
                 yield f"{endpoint.base_url} does not list {model!r}; going on in case it answers to that name"
+    # That it cannot be trained is an error of the run itself; what should be read is told before the question.
+    trainer = plan.training_endpoint.client().with_options(timeout=PATIENCE_S, max_retries=1)
+    for check in ask_service(trainer, plan.student.model):
+        if check.level == "warning" and check.name == "organisation":
+            yield f"{check.name}: {check.message}"
 
 
 def _answers_to(client: openai.OpenAI, model: str, endpoint: Endpoint, listed: set[str]) -> bool:

@@ -1,14 +1,12 @@
-"""`ft-rag curate` and `ft-rag export`: their options, and what they print.
+"""`ft-rag curate`: its options, and what it prints.
 
-In: files. Out: a folder or a file of training data, and a table of what was kept and why the rest was not. What is done
-lives in `curation` and `exporting`.
+In: files. Out: a folder of training data, and a table of what was kept and why the rest was not. What is done lives
+in `curation`.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,28 +23,23 @@ from llama_index_ft_rag.curation import (
     RaftRows,
     Split,
     add_distractors,
-    answers_from,
     curate,
     find_leaks,
     mask_curation,
     mask_leaks,
-    preference_pairs,
     read_example_scores,
     read_lines,
     read_originals,
     split_examples,
     write_curation,
     write_originals,
-    write_pairs,
 )
 from llama_index_ft_rag.curation.curate import NEAR_DUPLICATES
 from llama_index_ft_rag.engines import import_named
 from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
-from llama_index_ft_rag.examples import TrainingExample, is_recording, read_examples
-from llama_index_ft_rag.exporting import export_examples
+from llama_index_ft_rag.examples import TrainingExample
 from llama_index_ft_rag.hostile_text import one_line
 from llama_index_ft_rag.questions import read_questions
-from llama_index_ft_rag.recording import read_recording
 from llama_index_ft_rag.storage import make_private_folder
 
 RULES = "Rules"
@@ -144,7 +137,7 @@ def curate_command(
         min_score=min_score,
         max_per_context=max_per_context,
         kinds=None if kinds == "all" else [kind.strip() for kind in kinds.split(",")],  # type: ignore[misc]
-        rules=[_function("--rule", name, "my_app.rules:too_short") for name in rules or ()],
+        rules=[named_function("--rule", name, "my_app.rules:too_short") for name in rules or ()],
         without=chosen,
         templates=shapes,
     )
@@ -178,59 +171,6 @@ def curate_command(
         out.print(f"\nwritten to {one_line(str(folder))}")
     if not curation.kept:
         raise ExamplesError(f"{file}: nothing is left to train on; dropped.jsonl in {folder} says why")
-
-
-def export_command(
-    file: File,
-    target: Annotated[Path, typer.Option("--out", metavar="PATH", help="A file, or a folder for datasets.")],
-    form: Annotated[
-        Literal["chat", "sharegpt", "alpaca", "datasets", "preference"],
-        typer.Option("--format", help="The format to write."),
-    ],
-    validation: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Examples to validate with (datasets).")
-    ] = None,
-    against: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The other answers to the same prompts (preference).")
-    ] = None,
-    prefers: Annotated[
-        str | None,
-        typer.Option(metavar="MODULE:FUNCTION", help="Says whether FILE's answer is better (preference)."),
-    ] = None,
-) -> None:
-    """Write training examples in the format of another trainer."""
-    for source in (file, validation, against):
-        if source is not None and target.exists() and source.exists() and target.samefile(source):
-            raise ConfigurationError(f"--out {target}: is a file to be exported; choose another path")
-    examples = _examples_of(file)
-    if form == "preference":
-        _export_pairs(examples, target, against, prefers)
-        return
-    if against is not None or prefers is not None:
-        raise ConfigurationError(f"--against and --prefers go with --format preference, not with {form}")
-    held_out = _examples_of(validation) if validation is not None else []
-    facts = _facts_beside(file) if form == "datasets" else None
-    made = export_examples(examples, target, format=form, validation=held_out, facts=facts)
-    out.print(f"{made.written:,} examples written to {', '.join(one_line(str(path)) for path in made.files)}")
-    for reason, count in Counter(left.reason for left in made.left_out).items():
-        err.print(f"note: {count:,} left out: {reason.replace('_', ' ')}")
-
-
-def _export_pairs(examples: Sequence[TrainingExample], target: Path, against: Path | None, prefers: str | None) -> None:
-    if against is None or prefers is None:
-        raise ConfigurationError(
-            "--format preference needs the other answers and who says which is better: add --against FILE and "
-            "--prefers MODULE:FUNCTION"
-        )
-    answers = answers_from(examples, _examples_of(against))
-    found = preference_pairs(examples, answers, prefers=_function("--prefers", prefers, "my_app.rules:prefers"))
-    if not found.pairs:
-        reasons = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in found.left_out.items())
-        raise ExamplesError(f"{target}: no pair to write ({reasons or 'no examples'}); nothing was written")
-    write_pairs(target, found.pairs)
-    out.print(f"{len(found.pairs):,} pairs written to {one_line(str(target))}")
-    for reason, count in found.left_out.items():
-        err.print(f"note: {count:,} left out: {reason.replace('_', ' ')}")
 
 
 def _known_ties(names: Sequence[str]) -> Sequence[str]:
@@ -282,24 +222,17 @@ def _masked(
     return masked.curation, split, leaks
 
 
-def _examples_of(file: Path) -> list[TrainingExample]:
-    """All examples of a file in which every line is one."""
-    return read_recording(file) if is_recording(file) else read_examples(file)
+def named_function(option: str, name: str, example: str) -> Callable[..., Any]:
+    """The function that an option names.
 
+    Args:
+        option: As it is written on the command line.
+        name: `MODULE:FUNCTION`.
+        example: What a name looks like.
 
-def _facts_beside(file: Path) -> dict[str, int] | None:
-    """How the examples were curated, where that is written beside them."""
-    try:
-        found = json.loads((file.parent / "curation.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    names = ("total", "kept", "dropped")
-    return (
-        {name: found[name] for name in names if isinstance(found.get(name), int)} if isinstance(found, dict) else None
-    )
-
-
-def _function(option: str, name: str, example: str) -> Callable[..., Any]:
+    Raises:
+        ConfigurationError: If there is no such function.
+    """
     function = import_named(name, what=option, example=example)
     if not callable(function):
         raise ConfigurationError(f"{option} {name}: is a {type(function).__name__}, not a function; check the name")

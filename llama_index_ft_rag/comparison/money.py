@@ -6,14 +6,16 @@ In: the answers of an arm with their usage, and a price. Out: `ArmMoney` and `Br
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from llama_index_ft_rag.answering import Answer
+from llama_index_ft_rag.break_even import BreakEven, paid_back
 from llama_index_ft_rag.examples import Usage
-from llama_index_ft_rag.prices import Price, base_price, cost_usd, tuned_price
+from llama_index_ft_rag.prices import Price, PriceList, cost_usd
+
+__all__ = ["ArmMoney", "BreakEven", "PriceState", "arm_money", "break_even"]
 
 PriceState = Literal["priced", "no price known", "no usage reported", "offline: nothing is charged"]
 
@@ -37,25 +39,27 @@ class ArmMoney:
     """Where the price comes from and as of when."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BreakEven:
-    """After how many questions a training run has paid for itself, against another arm."""
+def arm_money(
+    arm: str,
+    answers: Sequence[Answer],
+    *,
+    price: Price | None = None,
+    prices: PriceList | None = None,
+    offline: bool = False,
+) -> ArmMoney:
+    """Add up what an arm used, and price it.
 
-    arm: str
-    against: str
-    training_usd: float
-    saving_usd_per_1000_questions: float
-    """Negative when the tuned model costs more."""
-    questions: int | None
-    """`None`: never, since nothing is saved."""
-
-
-def arm_money(arm: str, answers: Sequence[Answer], *, price: Price | None = None, offline: bool = False) -> ArmMoney:
-    """Add up what an arm used; the price comes from the catalog unless one is passed."""
+    Args:
+        arm: Its name.
+        answers: What it answered, with the usage that was reported.
+        price: The arm's price, where the caller knows it.
+        prices: Where the price of the answers' model is looked up otherwise; the built-in list without it.
+        offline: Whether nobody is charged for this arm.
+    """
     counted = [answer for answer in answers if _has_tokens(answer)]
     usage = sum((answer.usage for answer in counted), Usage())
     model = next((answer.model for answer in answers if answer.model), None)
-    price = None if offline else price or _catalog_price(model)
+    price = None if offline else price or _listed_price(model, prices or PriceList.builtin())
     usd = cost_usd(usage, price) if counted else None
     return ArmMoney(
         arm=arm,
@@ -72,23 +76,17 @@ def arm_money(arm: str, answers: Sequence[Answer], *, price: Price | None = None
 
 def break_even(tuned: ArmMoney, against: ArmMoney, *, training_usd: float | None) -> BreakEven | None:
     """Set the training cost against the saving per question; `None` where a price is unknown."""
-    new, old = tuned.usd_per_1000_questions, against.usd_per_1000_questions
-    if training_usd is None or new is None or old is None:
-        return None
-    saving = old - new
-    return BreakEven(
-        arm=tuned.arm,
-        against=against.arm,
+    return paid_back(
+        tuned.arm,
+        against.arm,
         training_usd=training_usd,
-        saving_usd_per_1000_questions=saving,
-        questions=math.ceil(1000 * training_usd / saving) if saving > 0 else None,
+        usd_per_1000_questions=tuned.usd_per_1000_questions,
+        against_usd_per_1000_questions=against.usd_per_1000_questions,
     )
 
 
-def _catalog_price(model: str | None) -> Price | None:
-    if model is None:
-        return None
-    return tuned_price(model) if model.startswith("ft:") else base_price(model)
+def _listed_price(model: str | None, prices: PriceList) -> Price | None:
+    return None if model is None else prices.of(model)
 
 
 def _price_state(usd: float | None, *, counted: bool, offline: bool) -> PriceState:

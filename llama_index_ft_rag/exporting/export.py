@@ -7,39 +7,24 @@ of where the examples come from.
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from llama_index_ft_rag.errors import ConfigurationError, ExamplesError
+from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.examples import TrainingExample, check_writable, provenance_path, write_examples
 from llama_index_ft_rag.exporting.alpaca import alpaca_entry, alpaca_row, finish_alpaca
 from llama_index_ft_rag.exporting.card import Facts, dataset_card
+from llama_index_ft_rag.exporting.left_out import LeftOut, Row, Split, convert_examples, require_some
 from llama_index_ft_rag.exporting.llama_factory import list_dataset, read_datasets
 from llama_index_ft_rag.exporting.parquet import dataset_row, parquet_file
 from llama_index_ft_rag.exporting.sharegpt import finish_sharegpt, sharegpt_entry, sharegpt_row
-from llama_index_ft_rag.exporting.turns import InexpressibleError, LeftOutReason
 from llama_index_ft_rag.storage import write_bytes, write_rows, write_text
 
 ExportFormat = Literal["chat", "sharegpt", "alpaca", "datasets"]
-Split = Literal["train", "validation"]
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LeftOut:
-    """An example that the format cannot express."""
-
-    index: int
-    """Its place among the examples given, from 0."""
-    content_hash: str
-    reason: LeftOutReason
-    split: Split = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,24 +113,24 @@ def _export_file(examples: Sequence[TrainingExample], target: Path, *, format: E
         raise ConfigurationError(f"{target}: is a training file with its provenance beside it; choose another path")
     kind = _LINE_FORMATS[format]
     listed = read_datasets(target.parent, file=target)
-    rows, left_out = _convert(examples, kind.row)
-    _require_some(len(rows), left_out, format=format)
-    rows = kind.finish(rows)
+    converted = convert_examples(examples, kind.row)
+    _require_some(len(converted.rows), converted.left_out, format=format)
+    rows = kind.finish(converted.rows)
     write_rows(target, rows)
     list_file = list_dataset(target.parent, listed, file=target, entry=kind.entry(target.name, rows))
-    return Export(path=target, format=format, files=(target, list_file), written=len(rows), left_out=left_out)
+    return Export(path=target, format=format, files=(target, list_file), written=len(rows), left_out=converted.left_out)
 
 
 def _export_folder(given: Mapping[Split, Sequence[TrainingExample]], target: Path, *, facts: Facts) -> Export:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigurationError(f"{target}: already holds something; choose a new folder, or empty this one")
-    splits: dict[str, list[Row]] = {}
+    splits: dict[str, Sequence[Row]] = {}
     left_out: list[LeftOut] = []
     for split, examples in given.items():
-        rows, missed = _convert(examples, dataset_row, split=split)
-        left_out += missed
-        if rows:
-            splits[split] = rows
+        converted = convert_examples(examples, dataset_row, split=split)
+        left_out += converted.left_out
+        if converted.rows:
+            splits[split] = converted.rows
     written = sum(len(rows) for rows in splits.values())
     _require_some(written, left_out, format="datasets")
     card = dataset_card(splits, facts=facts, left_out=[missed.reason for missed in left_out])
@@ -171,35 +156,5 @@ def _place_folder(target: Path, card: str, files: Mapping[str, bytes]) -> None:
         raise
 
 
-def _convert(
-    examples: Sequence[TrainingExample], convert: Callable[[TrainingExample], Row], *, split: Split = "train"
-) -> tuple[list[Row], tuple[LeftOut, ...]]:
-    rows = []
-    left_out = []
-    for index, example in enumerate(examples):
-        try:
-            row = convert(example)
-            _require_unicode(row)
-        except InexpressibleError as exc:
-            left_out.append(LeftOut(index=index, content_hash=example.content_hash, reason=exc.reason, split=split))
-        else:
-            rows.append(row)
-    return rows, tuple(left_out)
-
-
-def _require_unicode(row: Row) -> None:
-    # Arrow, with which trainers read every one of these files, refuses a whole file for half a surrogate pair.
-    try:
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError as exc:
-        raise InexpressibleError("it has text that is no valid Unicode") from exc
-
-
 def _require_some(written: int, left_out: Sequence[LeftOut], *, format: ExportFormat) -> None:  # noqa: A002
-    if written:
-        return
-    if not left_out:
-        raise ExamplesError("there are no examples to export")
-    reasons = Counter(missed.reason for missed in left_out).most_common()
-    why = "; ".join(f"{reason} ({count} of {len(left_out)})" for reason, count in reasons)
-    raise ExamplesError(f"no example can be written in the format {format!r}: {why}; choose another format")
+    require_some(written, left_out, form=f"in the format {format!r}", other="format")

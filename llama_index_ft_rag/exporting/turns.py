@@ -24,6 +24,8 @@ LeftOutReason = Literal[
     "it has a message that names its speaker",
     "it has a message with a field that the format does not know",
     "it weighs its answers",
+    "it has a weight other than 0 and 1",
+    "it has no answer to train on",
     "it says something and calls a tool in one turn",
     "it has several tool results for one turn",
     "it has a tool that is no function",
@@ -102,7 +104,7 @@ def function_schemas(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str
 
 
 def _function_schema(tool: Mapping[str, Any]) -> dict[str, Any]:
-    function = _function_of(tool)
+    function = function_of(tool)
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
         raise InexpressibleError("it has a tool that is no function")
     parameters = function.get("parameters") or {"type": "object"}
@@ -114,8 +116,8 @@ def _function_schema(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_system(message: Mapping[str, Any]) -> str:
-    _check_fields(message, {"role", "content"})
-    return _text_of(message)
+    check_fields(message, {"role", "content"})
+    return text_of(message)
 
 
 def _read_turn(message: Mapping[str, Any]) -> Turn:
@@ -124,32 +126,37 @@ def _read_turn(message: Mapping[str, Any]) -> Turn:
         raise InexpressibleError("it has a system message that is not its first message")
     if not isinstance(role, str) or role not in _FIELDS:
         raise InexpressibleError("it has a message of a role that the format does not know")
-    _check_fields(message, _FIELDS[role])
+    check_fields(message, _FIELDS[role])
     if role == "assistant":
         return _read_answer(message)
-    return Turn(kind="user" if role == "user" else "result", text=_text_of(message))
+    return Turn(kind="user" if role == "user" else "result", text=text_of(message))
 
 
 def _read_answer(message: Mapping[str, Any]) -> Turn:
     if message.get("weight") not in (None, 1):
         raise InexpressibleError("it weighs its answers")
-    calls = _read_calls(message)
+    calls = read_calls(message)
     if not calls:
-        return Turn(kind="answer", text=_text_of(message))
+        return Turn(kind="answer", text=text_of(message))
     if message.get("content"):
         raise InexpressibleError("it says something and calls a tool in one turn")
     return Turn(kind="calls", calls=calls)
 
 
-def _read_calls(message: Mapping[str, Any]) -> tuple[Call, ...]:
+def read_calls(message: Mapping[str, Any]) -> tuple[Call, ...]:
+    """The calls of a turn of the assistant, however they are spelled.
+
+    Raises:
+        InexpressibleError: If one is no function with arguments in JSON.
+    """
     calls = message.get("tool_calls") or []
-    functions = [_function_of(call) for call in calls] if isinstance(calls, list) else [None]
+    functions = [function_of(call) for call in calls] if isinstance(calls, list) else [None]
     if message.get("function_call"):  # how OpenAI wrote a call until 2023
         functions.append(message["function_call"])
     return tuple(_read_call(function) for function in functions)
 
 
-def _function_of(thing: Any) -> Any:
+def function_of(thing: Any) -> Any:
     """The function of a tool or of a call, where that is what it is."""
     return thing.get("function") if isinstance(thing, Mapping) and thing.get("type", "function") == "function" else None
 
@@ -175,7 +182,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _check_fields(message: Mapping[str, Any], known: set[str]) -> None:
+def check_fields(message: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse a message that says something in a field of which a format knows nothing.
+
+    Raises:
+        InexpressibleError: If it does.
+    """
     foreign = {field for field, value in message.items() if value is not None and field not in known}
     if "name" in foreign:
         raise InexpressibleError("it has a message that names its speaker")
@@ -183,7 +195,12 @@ def _check_fields(message: Mapping[str, Any], known: set[str]) -> None:
         raise InexpressibleError("it has a message with a field that the format does not know")
 
 
-def _text_of(message: Mapping[str, Any]) -> str:
+def text_of(message: Mapping[str, Any]) -> str:
+    """The text of a message that is one text.
+
+    Raises:
+        InexpressibleError: If it is anything else.
+    """
     content = message.get("content")
     if isinstance(content, str):
         return content

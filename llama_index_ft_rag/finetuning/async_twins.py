@@ -18,6 +18,7 @@ from llama_index_ft_rag.finetuning.client import llm_like_client
 from llama_index_ft_rag.finetuning.curves import Checkpoint, curve_frame
 from llama_index_ft_rag.finetuning.interface import FinetuneEvent
 from llama_index_ft_rag.finetuning.lifecycle import OnEvent, OnStatus
+from llama_index_ft_rag.finetuning.preflight import Preflight
 from llama_index_ft_rag.finetuning.talk import Talk, ahold
 from llama_index_ft_rag.finetuning.training import Training
 from llama_index_ft_rag.finetuning.waiting import Pacing, check_seconds
@@ -40,6 +41,11 @@ class AsyncTwins:
     _pacing: Pacing
     _training: Training
     _make_llm: Callable[..., LLM] | None
+
+    async def apreflight(self, *, teacher: str | None = None, max_cost: float | None = None) -> Preflight:
+        """Do what `preflight` does."""
+        limit = self._training.max_cost if max_cost is None else max_cost
+        return await self._ahold(self._training.preflight(teacher=teacher, max_cost=limit))
 
     async def afinetune(self, *, wait: bool = False, force: bool = False) -> None:
         """Do what `finetune` does."""

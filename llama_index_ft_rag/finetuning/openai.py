@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -30,10 +31,12 @@ from llama_index_ft_rag.finetuning.interface import (
 from llama_index_ft_rag.finetuning.job import JobStore
 from llama_index_ft_rag.finetuning.lifecycle import OnEvent, OnStatus
 from llama_index_ft_rag.finetuning.outcome import read_job
+from llama_index_ft_rag.finetuning.preflight import Preflight
 from llama_index_ft_rag.finetuning.settings import JobSettings, Method
 from llama_index_ft_rag.finetuning.talk import Talk, hold
 from llama_index_ft_rag.finetuning.training import Training
 from llama_index_ft_rag.finetuning.waiting import Pacing
+from llama_index_ft_rag.prices import PriceList
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +72,9 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         seed: Seed of the training.
         metadata: Labels for the job; they do not make it another job.
         integrations: Where the service shall report to, as `[{"type": "wandb", "wandb": {"project": "..."}}]`.
+        max_cost: The most the training may cost, in USD, as estimated beforehand; `finetune()` refuses to start a
+            dearer one, or one whose price is not known.
+        prices: Instead of the built-in list, which is OpenAI's.
         job_path: Where the job record is kept; by default `<data_path>.job.json`.
         poll_interval: Seconds between two looks at a job, at most; the first ones follow faster.
         file_timeout: Seconds the service may take to process the file, or another process to start the job.
@@ -76,6 +82,7 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         sleep: Replaces `time.sleep`.
         async_sleep: Replaces `asyncio.sleep`.
         clock: Replaces `time.monotonic`.
+        today: Replaces `date.today`, for dates of models and prices.
         make_llm: Called as `make_llm(model, **model_kwargs)` to make the tuned LLM in another way.
 
     Raises:
@@ -101,6 +108,8 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         seed: int | None = None,
         metadata: Mapping[str, str] | None = None,
         integrations: Sequence[Mapping[str, Any]] | None = None,
+        max_cost: float | None = None,
+        prices: PriceList | None = None,
         job_path: str | Path | None = None,
         poll_interval: float = 20.0,
         file_timeout: float = 1800.0,
@@ -108,6 +117,7 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         sleep: Callable[[float], None] = time.sleep,
         async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], date] = date.today,
         make_llm: Callable[..., LLM] | None = None,
     ) -> None:
         if (client or async_client) and (base_url is not None or api_key is not None):
@@ -150,6 +160,9 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
             level=logging.INFO if verbose else logging.DEBUG,
             validate=validate_json,
             start_job_id=start_job_id,
+            max_cost=max_cost,
+            prices=prices,
+            today=today,
         )
 
     provider = "openai"
@@ -182,6 +195,23 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         what = f"data_path={str(self.data_path)!r}" if self.data_path else f"start_job_id={self.start_job_id!r}"
         return f"{type(self).__name__}(base_model={self.base_model!r}, {what}, endpoint={self._training.endpoint!r})"
 
+    def preflight(self, *, teacher: str | None = None, max_cost: float | None = None) -> Preflight:
+        """Look at all that can be known before anything is sent: nothing is uploaded, started or charged.
+
+        The files are validated, the training is priced, and the service is asked whether it takes the key and has the
+        model, and which jobs the organisation has. Whether it may create one shows for certain only when it does.
+
+        Args:
+            teacher: Name of the model whose answers are trained on: what its terms say is noted, and its price is set
+                against the tuned model's.
+            max_cost: Instead of the engine's.
+
+        Raises:
+            ExamplesError: If a file cannot be read. Everything else is in the result.
+        """
+        limit = self._training.max_cost if max_cost is None else max_cost
+        return self._hold(self._training.preflight(teacher=teacher, max_cost=limit))
+
     def finetune(self, *, wait: bool = False, force: bool = False) -> None:
         """Check the files, upload them and start the job; do nothing of it twice. Returns while the job runs.
 
@@ -191,6 +221,7 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
 
         Raises:
             ExamplesError: If validation found errors; nothing was sent.
+            PreflightError: If it would cost more than `max_cost`, or the model is known to be gone; nothing was sent.
             FileNotAcceptedError: If the service refused the file or did not process it in time.
             TrainingNotAvailableError: If the organisation may not create jobs; nothing was charged.
             FinetuneError: If another process is submitting the same for too long, or what answers is no such

@@ -184,7 +184,7 @@ class Submission:
                     raise
                 logger.warning("%s: %s; looking again in %s s", intent, exc, seconds)
             yield from pause(seconds)
-            found = yield from find()
+            found = yield from self._search(find(), may_be_sent=True)
             if found is not None:
                 return found
         return (yield from send())
@@ -193,10 +193,19 @@ class Submission:
         try:
             return (yield from find)
         except openai.APIStatusError as exc:
-            if may_be_sent or exc.status_code not in _HAS_NO_LISTS:
+            if exc.status_code not in _HAS_NO_LISTS:
                 raise
+            if may_be_sent:
+                raise self._cannot_tell(exc) from exc
             logger.log(self._level, "%s has no list to search: %s", self._plan.endpoint, exc)
             return None
+
+    def _cannot_tell(self, exc: openai.APIStatusError) -> FinetuneError:
+        return FinetuneError(
+            f"{self._plan.endpoint} has no list to search ({exc.status_code}), and what was sent last may have arrived"
+            " there: look for it at the service, then pass the job's id as start_job_id, or move"
+            f" {self._store.path} away and call finetune() to send everything again"
+        )
 
     def _create_job(self, record: JobRecord, deadline: Deadline) -> Talk[str]:
         body = self._job_body(record)
@@ -260,9 +269,9 @@ class Submission:
         return TrainingNotAvailableError(
             f"{self._plan.endpoint} no longer lets this organisation create fine-tuning jobs (403"
             f" training_not_available); nothing was trained and nothing was charged, the training file stays"
-            f" uploaded as {record.file_id}. The same file can be used with Azure OpenAI"
-            " (client=openai.AzureOpenAI(...)), with an OpenAI-compatible service (base_url=...,"
-            " api_key=...), or to train open weights",
+            f" uploaded as {record.file_id}. The same file can be trained on at Azure (AzureOpenAIFinetuneEngine), at"
+            " a service with the same API (base_url=..., api_key=...), or elsewhere: `ft-rag export --to` writes it"
+            " for together, fireworks, axolotl, llama-factory, trl or unsloth",
             file_id=record.file_id,
         )
 

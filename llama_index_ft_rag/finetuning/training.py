@@ -7,16 +7,23 @@ its life. Knows nothing of sync and async, and nothing of LLMs.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
+from llama_index_ft_rag.cost_estimate import estimate_costs
 from llama_index_ft_rag.errors import JobNotStartedError
 from llama_index_ft_rag.finetuning.job import DataFile, JobPlan, JobRecord, JobStore
 from llama_index_ft_rag.finetuning.lifecycle import JobLife
+from llama_index_ft_rag.finetuning.local_checks import check_cost, check_dates, check_file, check_teacher
+from llama_index_ft_rag.finetuning.preflight import Preflight
+from llama_index_ft_rag.finetuning.service_checks import check_service
 from llama_index_ft_rag.finetuning.settings import JobSettings
 from llama_index_ft_rag.finetuning.submission import Submission
 from llama_index_ft_rag.finetuning.talk import Talk, work
 from llama_index_ft_rag.finetuning.waiting import Pacing
+from llama_index_ft_rag.prices import PriceList
 from llama_index_ft_rag.validation import FileReport, validate_file
 
 logger = logging.getLogger(__name__)
@@ -41,6 +48,10 @@ class Training:
     level: int
     validate: bool = True
     start_job_id: str | None = None
+    max_cost: float | None = None
+    """The most the training may cost, in USD, as estimated beforehand."""
+    prices: PriceList | None = None
+    today: Callable[[], date] = date.today
     _life: JobLife | None = None
 
     def submit(self, *, force: bool = False) -> Talk[None]:
@@ -51,7 +62,7 @@ class Training:
         plan = yield from work(self._plan)
         record = self.store.find(plan)
         if force or record is None or record.job_id is None:
-            yield from work(self._check)
+            yield from work(self._check_here)
         submission = Submission(
             plan=plan, settings=self.settings, store=self.store, pacing=self.pacing, level=self.level
         )
@@ -76,34 +87,59 @@ class Training:
         self._life = self._life_of(record)
         return self._life
 
-    def reports(self) -> list[FileReport]:
-        """Validate the training file and, where there is one, the validation file.
+    def preflight(self, *, teacher: str | None = None, max_cost: float | None = None) -> Talk[Preflight]:
+        """Look at everything that can be known before anything is sent; see `OpenAIFinetuneEngine.preflight`."""
+        found = yield from work(lambda: self._look_here(teacher=teacher, max_cost=max_cost))
+        asked = yield from check_service(self.base_model, endpoint=self.endpoint, today=self.today())
+        # What the service itself says of the model is later news than the catalog.
+        told = any(check.name == "model" and "shut" in check.message for check in asked)
+        here = [check for check in found.checks if not (told and check.name == "model" and "shut" in check.message)]
+        return replace(found, checks=(*here, *asked))
 
-        Raises:
-            ExamplesError: If one cannot be read.
-        """
-        reports = []
-        for path, minimum in ((self.data_path, 10), (self.validation_path, 1)):
-            if path is not None:
-                reports.append(
-                    validate_file(
-                        path,
-                        model=self.base_model,
-                        minimum=minimum,
-                        n_epochs=self.settings.n_epochs,
-                        expected=self.settings.format,
-                    )
-                )
-        return reports
-
-    def _check(self) -> None:
-        if not self.validate:
+    def _check_here(self) -> None:
+        if not self.validate and self.max_cost is None:
             return
-        for report in self.reports():
-            report.raise_for_errors()
+        found = self._look_here(teacher=None, max_cost=self.max_cost)
+        if not self.validate:
+            found = replace(found, reports=(), checks=tuple(c for c in found.checks if c.name == "cost"))
+        found.raise_for_errors()
+        for report in found.reports:
             for problem in report.warnings[:_WARNINGS_AT_MOST]:
                 logger.warning("%s line %s: %s", report.path, problem.line, problem.message)
             logger.log(self.level, "%s: %d examples, %d tokens", report.path, report.examples, report.tokens)
+
+    def _look_here(self, *, teacher: str | None, max_cost: float | None) -> Preflight:
+        reports = self._reports()
+        costs = estimate_costs(
+            reports[0],
+            student=self.base_model,
+            teacher=teacher,
+            prices=self.prices,
+            endpoint=self.endpoint,
+            today=self.today(),
+        )
+        checks = [check_file(report, validation=index > 0) for index, report in enumerate(reports)]
+        checks += check_cost(costs, max_cost=max_cost)
+        checks += check_dates(self.base_model, self.settings.method, endpoint=self.endpoint, today=self.today())
+        checks += check_teacher(teacher)
+        return Preflight(
+            base_model=self.base_model,
+            endpoint=self.endpoint,
+            checks=tuple(checks),
+            reports=tuple(reports),
+            costs=costs,
+        )
+
+    def _reports(self) -> list[FileReport]:
+        assert self.data_path is not None, "what is validated is a file"
+        report = validate_file(
+            self.data_path,
+            model=self.base_model,
+            n_epochs=self.settings.n_epochs,
+            expected=self.settings.format,
+            validation=self.validation_path,
+        )
+        return [report] if report.validation is None else [report, report.validation]
 
     def _life_of(self, record: JobRecord) -> JobLife:
         return JobLife(
