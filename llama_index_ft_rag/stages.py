@@ -80,7 +80,7 @@ class Stages:
         reasons = [check.message for check in checks if check.level == "error"]
         if reasons:
             raise PreflightError(
-                f"{student} cannot be trained, nothing was asked: {'; '.join(reasons)}", reasons=reasons
+                f"{student} cannot be trained, so nothing was asked: {'; '.join(reasons)}", reasons=reasons
             )
 
     def index(self) -> list[BaseNode]:

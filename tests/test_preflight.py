@@ -9,12 +9,13 @@ from typing import Any
 import openai
 import pytest
 
-from llama_index_ft_rag import OpenAIFinetuneEngine
+from llama_index_ft_rag import OpenAIFinetuneEngine, distill
 from llama_index_ft_rag.errors import ExamplesError, PreflightError
 from llama_index_ft_rag.finetuning import Check, Preflight
 from llama_index_ft_rag.offline import ServiceConditions
 from llama_index_ft_rag.prices import PriceList
-from llama_index_ft_rag.testing import RunningBackend
+from llama_index_ft_rag.sample import sample_report
+from llama_index_ft_rag.testing import RunningBackend, delay
 
 # openai 2 speaks through httpx, openai 3 through httpx2; the fake service goes into whichever it is.
 http = importlib.import_module(openai.DefaultHttpxClient.__mro__[1].__module__.split(".")[0])
@@ -331,3 +332,38 @@ def test_an_error_lists_every_reason() -> None:
         result.raise_for_errors()
 
     assert caught.value.reasons == ("model is bad", "key is bad")
+
+
+def test_a_run_asks_whether_the_student_can_be_trained_before_it_pays(
+    ft_rag_backend: RunningBackend, tmp_path: Path
+) -> None:
+    """A base model that is gone ends it with one sentence, and no model was asked anything."""
+    ft_rag_backend.conditions = ServiceConditions(shutdown_dates={"offline-student": "2026-10-23"})
+    asked = ft_rag_backend.faults.add(delay(0), route="POST /v1/chat/completions", times=None)
+
+    with pytest.raises(
+        PreflightError, match=r"offline-student cannot be trained, so nothing was asked: .* has no model"
+    ):
+        distill(
+            documents=sample_report(),
+            endpoint=ft_rag_backend.endpoint,
+            teacher="offline-teacher",
+            student="offline-student",
+            train_questions=12,
+            eval_questions=0,
+            out=tmp_path / "run",
+        )
+
+    assert asked.struck == 0
+
+
+def test_a_run_whose_job_is_on_record_is_not_asked_again(ft_rag_backend: RunningBackend, tmp_path: Path) -> None:
+    """Once trained, a run goes on when its base model is gone: only its own jobs need it."""
+    settings = {"documents": sample_report(), "endpoint": ft_rag_backend.endpoint, "train_questions": 12}
+    first = distill(**settings, eval_questions=0, out=tmp_path / "run")
+    jobs = ft_rag_backend.faults.add(delay(0), route="GET /v1/models/*", times=None)
+
+    again = distill(**settings, eval_questions=0, out=tmp_path / "run")
+
+    assert again.llm.metadata.model_name == first.llm.metadata.model_name
+    assert jobs.struck == 0
