@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
     from llama_index_ft_rag.exporting import Export, TrainerExport, export_examples, export_for_trainer
     from llama_index_ft_rag.finetuning import (
+        AzureOpenAIFinetuneEngine,
         BaseLLMFinetuneEngine,
         Checkpoint,
         FinetuneEvent,
@@ -102,6 +103,7 @@ __version__ = version("llama-index-ft-rag")
 
 __all__ = [
     "Answer",
+    "AzureOpenAIFinetuneEngine",
     "BaseLLMFinetuneEngine",
     "Checkpoint",
     "Comparison",
@@ -225,7 +227,7 @@ _PARTS = {
     "examples": "TrainingExample Usage read_examples write_examples",
     "exporting": "Export TrainerExport export_examples export_for_trainer",
     "finetuning": """
-        BaseLLMFinetuneEngine Checkpoint FinetuneEvent OpenAIFinetuneEngine Preflight
+        AzureOpenAIFinetuneEngine BaseLLMFinetuneEngine Checkpoint FinetuneEvent OpenAIFinetuneEngine Preflight
         TrainingProgress read_progress
     """,
     "ledger": "Ledger",

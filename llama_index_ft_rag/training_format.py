@@ -140,6 +140,9 @@ def _check_chat(row: Mapping[str, Any], found: Findings) -> None:
     elif graded:
         found.warn_of_keys(row, _LINE_KEYS, "the line")
     check_messages(messages, found)
+    asked = [m for m in messages if isinstance(m, dict) and m.get("role") == "user"]
+    if asked and all(isinstance(m.get("content"), str) and not m["content"].strip() for m in asked):
+        found.warn("empty_prompt", "asks nothing: every message of the user is empty")
     if assistants:
         _check_end(messages[-1], assistants, found)
     elif not graded:

@@ -115,6 +115,10 @@ def _check_image(image: Any, role: str, where: str, found: Findings, *, text_onl
         found.error("image", f"{where} has an image; preference training takes text only")
     elif role != "user":
         found.error("image", f"{where} has an image; only the user's messages may have one")
+    elif isinstance(image, str):  # chats of 2023 had it so, and got an answer
+        found.warn(
+            "image", f"{where} has an image's address as text; the format has `image_url` as an object with a `url`"
+        )
     elif not isinstance(image, dict) or not isinstance(image.get("url"), str):
         found.error("image", f"{where} has an image without an address (`image_url` is an object with a `url`)")
 

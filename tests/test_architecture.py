@@ -84,7 +84,8 @@ ORDER = """
     finetuning.listing finetuning.submission finetuning.curves finetuning.lifecycle
     finetuning.async_door finetuning.client
     finetuning.preflight finetuning.local_checks finetuning.service_checks finetuning.training
-    finetuning.async_twins finetuning.openai finetuning
+    finetuning.async_twins finetuning.openai
+    finetuning.azure_deployment finetuning.azure_service finetuning.azure_deploying finetuning.azure finetuning
 
     scoring.judge scoring.ragas_library scoring.ragas_metrics scoring.evaluator scoring.scores scoring.example_scores
     scoring.evaluation
@@ -98,7 +99,9 @@ ORDER = """
 
     run_folder run_report plan stages distillation __init__
 
-    cli.failures cli.progress cli.services cli.talk cli.validating cli.training_data cli.exporting cli.app cli cli.__main__
+    cli.failures cli.progress cli.services cli.talk cli.validating cli.training_data cli.exporting
+    cli.job_services cli.job_words cli.job_progress cli.job_commands cli.training_run cli.training_jobs
+    cli.app cli cli.__main__
 """
 
 MOST_LINES = 350

@@ -91,3 +91,26 @@ def test_curation_is_measured_against_every_pair_compared():
     assert all(set(row) == FIELDS for row in rows.values())
     assert [(row["value"], row["met"]) for row in recall] == [(1.0, True)]
     assert process.stderr == ""
+
+
+def test_validation_is_measured_beside_the_limit_and_the_old_check():
+    """Every row has all fields; the limit counts the same tokens, and a small file is judged by nothing else."""
+    command = [
+        sys.executable,
+        str(BENCHMARKS / "validation.py"),
+        "--json",
+        "--examples=400",
+        "--threads=2",
+        "--rounds=1",
+    ]
+    process = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    rows = json.loads(process.stdout)["rows"]
+
+    assert all(set(row) == FIELDS and row["peer_value"] is not None for row in rows)
+    assert [(row["name"], row["aim"], row["met"]) for row in rows] == [
+        ("checked and counted", "-", None),
+        ("the same beside the old check", "-", None),
+        ("memory added by the file", "-", None),
+        ("tokens of all texts", "equal", True),
+    ]
+    assert (process.returncode, process.stderr) == (0, "")

@@ -548,8 +548,7 @@ def test_ctrl_c_says_that_the_same_command_continues_and_it_does(inputs):
     command = [sys.executable, "-m", "llama_index_ft_rag.cli", "run", "report.md", *OFFLINE, *FEW]
     with subprocess.Popen(command, cwd=inputs, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        while not process.stderr.readline().startswith("index"):
-            pass
+        assert any(line.startswith("index") for line in process.stderr)  # reads on until there is one
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
 

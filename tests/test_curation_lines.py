@@ -91,7 +91,7 @@ NO_MESSAGES = "it needs `messages`, a list of chat messages that ends with the a
         (b"{}", f"has nothing; {NO_MESSAGES}"),
         (line(functions=[{"name": "f"}]), "has `functions`, the old form of `tools`; write them as `tools` first"),
         (line(tools={"a": 1}), "`tools` must be a list of objects, each with a named `function`"),
-        (line(tools=[TOOL], parallel_tool_calls="yes"), "`parallel_tool_calls`: Input should be a valid boolean"),
+        (line(tools=[TOOL], parallel_tool_calls="yes"), "`parallel_tool_calls` must be true or false"),
         (b'{"messages": "hello"}', "`messages` must be a list with at least one message"),
         (b'{"input": {}, "preferred_output": []}', "is a preference pair, which is no chat example"),
     ],

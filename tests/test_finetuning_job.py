@@ -220,3 +220,43 @@ def test_the_record_is_plain_json(tmp_path: Path) -> None:
         "submitted_at": "2026-11-22T12:03:00Z",
         "settings": {"seed": 1},
     }
+
+
+def test_news_of_a_job_before_a_forced_one_go_to_its_own_record(tmp_path: Path) -> None:
+    """One plan has several jobs then: each has a record, and none is written over another's."""
+    store = JobStore(tmp_path / "job [1].json")
+    records = [store.save(store.open(plan()), job_id="job-1")]
+    for number in (2, 3):
+        records.append(store.save(store.renew(records[-1], plan()), job_id=f"job-{number}"))
+
+    news = [store.save(record, status=f"of {record.job_id}") for record in records]
+
+    archived = f"job [1].{plan().file_hash[:12]}-{plan().settings_hash[:8]}"
+    assert names(tmp_path) == [f"{archived}.2.json", f"{archived}.json", "job [1].json"]
+    on_disk = [tmp_path / name for name in (f"{archived}.json", f"{archived}.2.json", "job [1].json")]
+    assert [JobRecord.model_validate_json(path.read_bytes()) for path in on_disk] == news
+
+
+def test_news_of_a_job_whose_record_is_gone_do_not_overwrite_a_forced_one(tmp_path: Path) -> None:
+    """They get a record beside it."""
+    store = JobStore(tmp_path / "job.json")
+    first = store.save(store.open(plan()), job_id="job-1")
+    forced = store.renew(first, plan())
+    archived = tmp_path / f"job.{plan().file_hash[:12]}-{plan().settings_hash[:8]}.json"
+    archived.unlink()
+
+    news = store.save(first, status="succeeded")
+
+    assert JobRecord.model_validate_json(archived.read_bytes()) == news
+    assert store.find(plan()) == forced
+
+
+def test_a_renewed_record_is_of_the_same_plan_and_forced(tmp_path: Path) -> None:
+    """The earlier one is kept, with its job."""
+    store = JobStore(tmp_path / "job.json", now=Clock())
+    first = store.save(store.open(plan()), job_id="job-1")
+
+    forced = store.renew(first, plan())
+
+    assert (forced.belongs_to(plan()), forced.forced, forced.job_id, forced.earlier_jobs) == (True, True, None, None)
+    assert len(names(tmp_path)) == 2

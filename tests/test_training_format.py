@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from llama_index_ft_rag.training_format import Problem, check_line
+from llama_index_ft_rag.training_format import Problem, check_example, check_line
 
 USER = {"role": "user", "content": "How many plants are there?"}
 ANSWER = {"role": "assistant", "content": "Four."}
@@ -140,7 +140,7 @@ def test_another_format_is_named(line: dict[str, Any], found: str) -> None:
         (chat(user({"type": "file", "file": {}}), ANSWER), "unsupported_part"),
         (chat(USER, {**ANSWER, "audio": {"id": "a1"}}), "unsupported_part"),
         (chat(user({"type": "image_url"}), ANSWER), "image"),
-        (chat(user({"type": "image_url", "image_url": "https://example.com/a.png"}), ANSWER), "image"),
+        (chat(user({"type": "image_url", "image_url": 3}), ANSWER), "image"),
         (chat({"role": "system", "content": [IMAGE]}, ANSWER), "image"),
         (chat(USER, {"role": "assistant", "content": [IMAGE]}), "image"),
         (chat({**USER, "name": 7}, ANSWER), "bad_name"),
@@ -180,7 +180,9 @@ def test_what_a_service_refuses_is_an_error(line: dict[str, Any], code: str) -> 
     ("line", "code"),
     [
         (chat({"role": "developer", "content": "x"}, ANSWER), "developer_role"),
+        (chat(user({"type": "image_url", "image_url": "https://example.com/a.png"}), ANSWER), "image"),
         (chat(USER, {**ANSWER, "content": " "}), "empty_answer"),
+        (chat({**USER, "content": " "}, ANSWER), "empty_prompt"),
         (chat(USER, {**ANSWER, "weight": 0}), "nothing_trained"),
         (chat(USER, ANSWER, reference="x"), "unknown_key"),
         (chat({**USER, "id": 3}, ANSWER), "unknown_key"),
@@ -290,3 +292,10 @@ def test_equal_lines_have_equal_fingerprints() -> None:
 def test_a_line_of_a_recording_is_refused(line: dict[str, Any]) -> None:
     """What the recorder keeps of a call, questions and node ids among it, is not sent to a service by mistake."""
     assert codes(line) == [("error", "recording")]
+
+
+def test_an_example_is_checked_before_it_is_a_line() -> None:
+    """What is wrong with it is the same, without a place in a file."""
+    message = "has no message of the assistant; supervised training needs the answer as the last message"
+
+    assert check_example(chat(USER)) == (Problem(line=None, code="last_not_assistant", message=message),)

@@ -4,6 +4,7 @@ import json
 import os
 import threading
 from array import array
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,26 @@ def test_a_path_that_cannot_be_read_is_an_error_at_once(tmp_path: Path, name: st
     """A missing file or a folder has no report."""
     with pytest.raises(ExamplesError, match=r"cannot be read \(.*\); pass the path of a JSONL file"):
         validate_file(tmp_path / name)
+
+
+def test_a_validation_file_that_is_missing_is_an_error_at_once(tmp_path: Path) -> None:
+    """It is said before the training file is read."""
+    with pytest.raises(ExamplesError, match=r"validation\.jsonl: cannot be read \(No such file or directory\)"):
+        validate_file(write(tmp_path, line(1)), validation=tmp_path / "validation.jsonl")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this platform has no named pipes")
+def test_a_pipe_is_read_like_a_file(tmp_path: Path) -> None:
+    """What another program writes needs no file of its own."""
+    file, pipe = write(tmp_path, *map(line, range(10))), tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(file.read_bytes()))
+    writer.start()
+
+    report = validate_file(pipe)
+    writer.join()
+
+    assert report == replace(validate_file(file), path=pipe)
 
 
 def test_fewer_examples_may_be_allowed(tmp_path: Path) -> None:
@@ -343,12 +364,36 @@ def test_images_are_counted_and_make_the_tokens_an_estimate(tmp_path: Path) -> N
     assert "  estimated        images are not counted\n" in report.render()
 
 
+@pytest.mark.parametrize(
+    ("model", "answer", "because"),
+    [
+        ("gpt-4.1", "Four.", None),
+        ("gpt-6-sol", "Four.", "no source names the tokenizer of gpt-6-sol"),
+        ("gpt-4.1", "好" * 250_000, "no tokenizer's table on this machine, or a text too long to count in one piece"),
+    ],
+)
+def test_an_estimate_says_why_it_is_one(tmp_path: Path, model: str, answer: str, because: str | None) -> None:
+    """Where the tokenizer is known the count is exact."""
+    report = validate_file(write(tmp_path, line(1, answer)), model=model)
+
+    assert (report.tokens_exact, report.estimate_because) == (because is None, because)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that opens and cannot be read")
+def test_a_file_that_breaks_off_is_an_error() -> None:
+    """A disk or a network that fails in the middle gives no report of half a file."""
+    with pytest.raises(ExamplesError, match=r"/proc/self/mem: cannot be read \(.*\); pass the path of a JSONL file"):
+        validate_file("/proc/self/mem")
+
+
 def test_windows_line_ends_are_fine(tmp_path: Path) -> None:
     """A carriage return is white space in JSON, so nothing is said."""
     path = tmp_path / "examples.jsonl"
     path.write_bytes(b"".join(json.dumps(line(number)).encode() + b"\r\n" for number in range(10)))
 
-    assert validate_file(path).problems == (FEW,)
+    report = validate_file(path)
+
+    assert (report.problems, report.notes) == ((FEW,), (FEW,))
 
 
 def test_an_example_in_both_files_is_an_error_of_the_validation_file(tmp_path: Path) -> None:

@@ -20,8 +20,13 @@ from llama_index_ft_rag.errors import FtRagError, MissingExtraError
 
 # A minus that became a question mark would turn a loss into a gain.
 _NEAREST = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "=", "│": "|", "…": "...", "’": "'", "×": "x"}
-_AT_ONCE = ("curate", "export", "validate")
-"""Commands that write at their end or not at all."""
+_WHEN_STOPPED = {
+    **dict.fromkeys(("curate", "export", "validate"), "stopped; nothing was written"),
+    "preflight": "stopped; nothing was sent",
+    "finetune": "stopped; what was sent is noted in the job record, and the same command continues",
+    "job": "stopped; `ft-rag job show` says how the job is now",
+}
+"""What is true of commands that keep no run folder."""
 _EXTRA = frozenset({"typer", "rich", "click"})
 
 
@@ -79,7 +84,7 @@ def _failed(sentence: str) -> int:
 
 def _stopped(arguments: Sequence[str] | None) -> int:
     command = next(iter(sys.argv[1:] if arguments is None else arguments), "")
-    sys.stderr.write(f"\nft-rag: {'stopped; nothing was written' if command in _AT_ONCE else STOPPED}\n")
+    sys.stderr.write(f"\nft-rag: {_WHEN_STOPPED.get(command, STOPPED)}\n")
     return 130
 
 

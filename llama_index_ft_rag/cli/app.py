@@ -16,10 +16,12 @@ import typer
 
 import llama_index_ft_rag
 from llama_index_ft_rag.cli.exporting import export_command
+from llama_index_ft_rag.cli.job_commands import job_app
 from llama_index_ft_rag.cli.progress import StageProgress
 from llama_index_ft_rag.cli.services import Backend, check_services, main_endpoint, role_endpoint
 from llama_index_ft_rag.cli.talk import ask_before_spending, err, out, rendered, show_plan, show_result
 from llama_index_ft_rag.cli.training_data import curate_command
+from llama_index_ft_rag.cli.training_jobs import finetune_command, preflight_command
 from llama_index_ft_rag.cli.validating import validate_command
 from llama_index_ft_rag.concurrency import run_sync
 from llama_index_ft_rag.distillation import Distilled, run_plan
@@ -195,6 +197,11 @@ def demo(
 app.command(name="validate")(validate_command)
 app.command(name="curate")(curate_command)
 app.command(name="export")(export_command)
+app.command(name="preflight", epilog="Such as: ft-rag preflight examples.jsonl --model MODEL")(preflight_command)
+app.command(name="finetune", epilog="Such as: ft-rag finetune examples.jsonl --model MODEL --max-cost 5")(
+    finetune_command
+)
+app.add_typer(job_app, name="job")
 
 
 @app.command()

@@ -36,7 +36,7 @@ MOST_OF_A_KIND = 3
 """A warning that only differs in its figures is shown so often, then counted."""
 _NAME_WIDTH = 20
 _NARROW = 64
-_INTERRUPTED = 130
+INTERRUPTED = 130
 
 
 class StageProgress:
@@ -49,11 +49,11 @@ class StageProgress:
         self._started: dict[str, float] = {}
         self._finished: set[str] = set()
         self._spoke = 0.0
-        self._notices = _Notices(console)
+        self._notices = Notices(console)
         self._signal_before: Any = None
 
     def __enter__(self) -> StageProgress:
-        logging.getLogger().addHandler(self._notices)
+        self._notices.__enter__()
         if threading.current_thread() is threading.main_thread():
             self._signal_before = signal.signal(signal.SIGINT, lambda *_: self._stop_at_once())
         if self._live is not None:
@@ -67,8 +67,7 @@ class StageProgress:
             self._live.stop()
         if self._signal_before is not None:
             signal.signal(signal.SIGINT, self._signal_before)
-        logging.getLogger().removeHandler(self._notices)
-        self._notices.say_what_was_left_out()
+        self._notices.__exit__(kind, error, trace)
 
     def on_stage(self, stage: str, done: int, total: int) -> None:
         """Show that `done` of `total` items of a stage are ready."""
@@ -102,16 +101,26 @@ class StageProgress:
             self._live.stop()
         sys.stderr.write(f"\nft-rag: {STOPPED}\n")
         sys.stderr.flush()
-        os._exit(_INTERRUPTED)
+        os._exit(INTERRUPTED)
 
 
-class _Notices(logging.Handler):
-    """Warnings of all libraries as single lines above the progress."""
+class Notices(logging.Handler):
+    """A context manager that shows the warnings of all libraries as single lines above the progress."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)
         self._console = console
         self._counts: dict[str, int] = {}
+
+    def __enter__(self) -> Notices:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        logging.getLogger().removeHandler(self)
+        self._say_what_was_left_out()
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show the warning unless enough of its kind were shown."""
@@ -120,8 +129,7 @@ class _Notices(logging.Handler):
         if self._counts[kind] <= MOST_OF_A_KIND:
             self._console.print(f"note: {one_line(without_keys(record.getMessage()), limit=300)}")
 
-    def say_what_was_left_out(self) -> None:
-        """Count what was not shown."""
+    def _say_what_was_left_out(self) -> None:
         left_out = sum(max(0, count - MOST_OF_A_KIND) for count in self._counts.values())
         if left_out:
             self._console.print(f"note: {left_out} more of these")

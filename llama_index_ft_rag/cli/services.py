@@ -89,7 +89,13 @@ def check_services(plan: Plan) -> Iterator[str]:
         for model in models:
             if model not in listed and not _answers_to(client, model, endpoint, listed):
                 yield f"{endpoint.base_url} does not list {model!r}; going on in case it answers to that name"
-    # That it cannot be trained is an error of the run itself; what should be read is told before the question.
+    yield from _about_training(plan)
+
+
+def _about_training(plan: Plan) -> Iterator[str]:
+    """What should be read before the question; that a model cannot be trained is an error of the run itself."""
+    if plan.training_endpoint.is_offline:
+        return
     trainer = plan.training_endpoint.client().with_options(timeout=PATIENCE_S, max_retries=1)
     for check in ask_service(trainer, plan.student.model):
         if check.level == "warning" and check.name == "organisation":

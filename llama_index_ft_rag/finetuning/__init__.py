@@ -7,6 +7,7 @@ whether there should be one (`local_checks`, `service_checks`), `training` is al
 where the model was trained (`async_door`); `openai`, `azure` and `async_twins` are what users call.
 """
 
+from llama_index_ft_rag.finetuning.azure import AzureOpenAIFinetuneEngine
 from llama_index_ft_rag.finetuning.curves import Checkpoint, TrainingProgress, read_progress
 from llama_index_ft_rag.finetuning.interface import BaseLLMFinetuneEngine, FinetuneEvent
 from llama_index_ft_rag.finetuning.job import JobPlan, JobRecord, JobStore
@@ -15,6 +16,7 @@ from llama_index_ft_rag.finetuning.preflight import Check, Preflight
 from llama_index_ft_rag.finetuning.service_checks import ask_service
 
 __all__ = [
+    "AzureOpenAIFinetuneEngine",
     "BaseLLMFinetuneEngine",
     "Check",
     "Checkpoint",

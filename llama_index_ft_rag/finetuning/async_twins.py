@@ -93,9 +93,13 @@ class AsyncTwins:
         """Do what `checkpoints` does."""
         return await self._ahold(self._training.life().checkpoints())
 
+    async def acurves(self) -> list[dict[str, float | int]]:
+        """Do what `curves` does."""
+        return await self._ahold(self._training.life().curves())
+
     async def ametrics(self) -> pd.DataFrame:
         """Do what `metrics` does."""
-        return curve_frame(await self._ahold(self._training.life().curves()))
+        return curve_frame(await self.acurves())
 
     async def _ahold(self, talk: Talk[T]) -> T:
         return await ahold(

@@ -98,7 +98,9 @@ def _is_plain(client: openai.OpenAI | openai.AsyncOpenAI) -> bool:
     """Whether address, key and headers are all there is to a client."""
     own_class = type(client) in (openai.OpenAI, openai.AsyncOpenAI)
     transport = type(getattr(client, "_client", None)).__name__
-    return own_class and transport.endswith(_OWN_TRANSPORT) and bool(client.api_key)
+    # A key that a function gives is there once it was used, and expires.
+    changes = getattr(client, "_api_key_provider", None) is not None
+    return own_class and transport.endswith(_OWN_TRANSPORT) and bool(client.api_key) and not changes
 
 
 def _settings_of(client: openai.OpenAI | openai.AsyncOpenAI) -> dict[str, Any]:

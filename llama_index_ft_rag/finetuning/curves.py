@@ -65,6 +65,8 @@ class Checkpoint:
 
     model: str
     """Its name as a model."""
+    id: str | None = None
+    """Its id at the service, by which some deploy it."""
     step: int | None = None
     created_at: datetime | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
@@ -98,6 +100,7 @@ def read_checkpoint(checkpoint: Any) -> Checkpoint | None:
     told = {name: _number(getattr(metrics, name, None)) for name in COLUMNS}
     return Checkpoint(
         model=model,
+        id=checkpoint_id if isinstance(checkpoint_id := getattr(checkpoint, "id", None), str) else None,
         step=step,
         created_at=read_time(getattr(checkpoint, "created_at", None)),
         metrics={name: value for name, value in told.items() if value is not None},
@@ -160,7 +163,7 @@ def _rows_of(content: bytes) -> list[dict[str, str]]:
     text = content.decode("utf-8", "replace").lstrip("\ufeff")
     if not text.startswith("step"):
         try:
-            text = base64.b64decode(content, validate=True).decode("utf-8", "replace")
+            text = base64.b64decode(b"".join(content.split()), validate=True).decode("utf-8", "replace")
         except (binascii.Error, ValueError):
             return []
     if not text.startswith("step"):

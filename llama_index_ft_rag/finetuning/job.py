@@ -7,6 +7,7 @@ overwritten by that of another plan; it is renamed. Knows nothing of any service
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import re
@@ -210,12 +211,14 @@ class JobStore:
 
     def _place_of(self, record: JobRecord) -> Path:
         current = _read(self.path)
-        if current is None or (current.file_hash, current.settings_hash) == (
-            record.file_hash,
-            record.settings_hash,
-        ):
+        if current is None or _is_same_job(record, current):
             return self.path
-        return self._archive_path(record.file_hash, record.settings_hash)
+        first = self._archive_path(record.file_hash, record.settings_hash)
+        for path in sorted(first.parent.glob(f"{glob.escape(first.stem)}*.json")):
+            put_aside = _read(path)
+            if put_aside is not None and _is_same_job(record, put_aside):
+                return path
+        return self._free_archive_path(record)
 
     def _archive_path(self, file_hash: str, settings_hash: str) -> Path:
         return self.path.with_name(f"{self.path.stem}.{file_hash[:12]}-{settings_hash[:8]}.json")
@@ -240,6 +243,12 @@ def _new_record(plan: JobPlan, *, created_at: datetime, forced: bool = False) ->
         created_at=created_at,
         forced=forced,
     )
+
+
+def _is_same_job(record: JobRecord, other: JobRecord) -> bool:
+    """Whether a record on disk is an older one of the same job; with `force` a plan has several jobs."""
+    is_same_plan = (record.file_hash, record.settings_hash) == (other.file_hash, other.settings_hash)
+    return is_same_plan and record.job_id in (None, other.job_id)
 
 
 def _read(path: Path) -> JobRecord | None:

@@ -7,6 +7,7 @@ Knows nothing of how the job was started.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from llama_index_ft_rag.errors import ConfigurationError, JobNotReadyError, Wait
 from llama_index_ft_rag.finetuning.curves import Checkpoint, curve_rows, read_checkpoint
 from llama_index_ft_rag.finetuning.interface import FinetuneEvent
 from llama_index_ft_rag.finetuning.job import JobRecord, JobStore
-from llama_index_ft_rag.finetuning.listing import TRANSIENT, answer_of, listed, may_heal
+from llama_index_ft_rag.finetuning.listing import HAS_NO_LIST, TRANSIENT, answer_of, listed, may_heal
 from llama_index_ft_rag.finetuning.outcome import JobState, raise_if_lost, read_event, read_job, tuned_model_name
 from llama_index_ft_rag.finetuning.talk import Talk, ask
 from llama_index_ft_rag.finetuning.waiting import Pacing
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 OnStatus = Callable[[FineTuningJob], None]
 OnEvent = Callable[[FinetuneEvent], None]
 
+_JOB_ID = re.compile(r"[\w.:@~+=-]+", re.ASCII)
 _LOST_POLLS_IN_A_ROW = 5
 _EVENTS_PAGE = 100
 _LARGEST_RESULT_FILE = 64 * 1024 * 1024
@@ -45,7 +47,7 @@ class JobLife:
         record: The record.
 
     Raises:
-        ConfigurationError: If the id is empty.
+        ConfigurationError: If the id is empty, or none.
     """
 
     def __init__(
@@ -60,6 +62,11 @@ class JobLife:
     ) -> None:
         if not job_id.strip():
             raise ConfigurationError("the job id is empty: pass one like ftjob-..., as job.json shows it")
+        if not _JOB_ID.fullmatch(job_id) or not job_id.strip("."):
+            # An older openai library puts it into the address as it is, where `../files` leads elsewhere.
+            raise ConfigurationError(
+                f"job id {job_id!r}: no id of a job; pass one like ftjob-..., as job.json shows it"
+            )
         self.job_id = job_id
         self.record = record
         self._endpoint = endpoint
@@ -105,7 +112,7 @@ class JobLife:
             else:
                 lost_polls = 0
                 state = read_job(job)
-                if on_status is not None and (seen is None or seen.status != state.status):
+                if on_status is not None and (seen is None or seen.news != state.news):
                     on_status(job)
                 seen = state
                 raise_if_lost(state, job_path=self.job_path)
@@ -135,15 +142,23 @@ class JobLife:
         content = (yield from self._result_file(state.result_files[0])) if state.result_files else None
         return curve_rows(events, content)
 
-    def tuned_model(self, *, until_it_answers: bool) -> Talk[JobState]:
-        """Ask for the tuned model's name, and wait until the service has loaded it."""
+    def tuned_model(self, *, until_it_answers: bool, asked_as: str | None = None) -> Talk[JobState]:
+        """Ask for the tuned model's name, and wait until it answers, to the name `asked_as` where it has another."""
         state = read_job((yield from self.current()))
-        name = tuned_model_name(state, job_path=self.job_path)
-        if until_it_answers and not (
-            name in self._answering or (self.record is not None and self.record.tuned_model_answers)
-        ):
+        tuned = tuned_model_name(state, job_path=self.job_path)
+        name = asked_as or tuned
+        is_recorded = asked_as is None and self.record is not None and self.record.tuned_model_answers
+        if until_it_answers and not (name in self._answering or is_recorded):
             yield from self._wait_for_model(name, state)
         return state
+
+    def forget_answer(self, name: str) -> None:
+        """Forget that a name was seen to answer: what is made anew under it is loaded anew."""
+        self._answering.discard(name)
+
+    def forget(self, name: str) -> None:
+        """Wait again the next time that a model is asked as `name`."""
+        self._answering.discard(name)
 
     @property
     def job_path(self) -> Path | None:
@@ -159,14 +174,21 @@ class JobLife:
         newest_first = yield from listed(
             lambda client, **query: client.fine_tuning.jobs.list_events(self.job_id, **query),
             endpoint=self._endpoint,
-            until=lambda event: getattr(event, "id", None) in known,
+            until=lambda event: _mark_of(event) in known,
             limit=_EVENTS_PAGE,
         )
-        return [event for event in newest_first if getattr(event, "id", None) not in known][::-1]
+        return [event for event in newest_first if _mark_of(event) not in known][::-1]
 
     def _tell_new(self, on_event: OnEvent, told: set[str]) -> Talk[None]:
-        for event in (yield from self._raw_events(told)):
-            told.add(str(getattr(event, "id", "")))
+        try:
+            events = yield from self._raw_events(told)
+        except openai.APIStatusError as exc:
+            if exc.status_code not in HAS_NO_LIST:
+                raise
+            logger.log(self._level, "Job %s has no log that can be read (%s)", self.job_id, exc)
+            return
+        for event in events:
+            told.add(_mark_of(event))
             on_event(read_event(event))
 
     def _result_file(self, file_id: str) -> Talk[bytes | None]:
@@ -204,7 +226,7 @@ class JobLife:
             else:
                 break
         self._answering.add(name)
-        if self._store is not None and self.record is not None:
+        if self._store is not None and self.record is not None and name == state.tuned_model:
             self.record = self._store.save(self.record, tuned_model_answers=True)
 
     def _note(self, state: JobState) -> None:
@@ -239,3 +261,8 @@ class JobLife:
             job_id=self.job_id,
             status=state.status,
         )
+
+
+def _mark_of(event: Any) -> str:
+    """What an event is known by; one without an id by all it says."""
+    return str(getattr(event, "id", None) or read_event(event))

@@ -20,6 +20,9 @@ T = TypeVar("T")
 TRANSIENT = (openai.APIConnectionError, openai.InternalServerError, openai.RateLimitError)
 """Errors that may heal by themselves; see `may_heal`."""
 
+HAS_NO_LIST = (403, 404, 405, 501)
+"""What a service answers that has no such list, or lets nobody see it."""
+
 MOST_LISTED = 10_000
 _NEVER_HEALS = ("insufficient_quota", "exceeded_quota", "billing_hard_limit_reached")
 
@@ -29,19 +32,22 @@ def may_heal(error: openai.APIError) -> bool:
     return isinstance(error, TRANSIENT) and error.code not in _NEVER_HEALS
 
 
-def answer_of(call: Callable[[openai.OpenAI], T], *, endpoint: str, field: str = "id") -> Talk[T]:
+def answer_of(
+    call: Callable[[openai.OpenAI], T], *, endpoint: str, field: str = "id", is_write: bool = False
+) -> Talk[T]:
     """Ask a service, and take the reply only if it has the field that everything else hangs on.
 
     Raises:
         FinetuneError: If it has not; the SDK hands over a proxy's HTML page as a plain string.
     """
-    problem = FinetuneError(f"{endpoint} did not answer like the OpenAI API; check the base URL")
     try:
-        reply = yield from ask(call)
-    except (json.JSONDecodeError, AttributeError) as exc:  # the SDK trips over a list that is no list itself
-        raise problem from exc
-    if getattr(reply, field, None) in (None, ""):
-        raise problem
+        reply = yield from ask(call, is_write=is_write)
+    # The SDK trips over a list that is no list itself, and over what is no text.
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, AttributeError) as exc:
+        raise _is_no_api(endpoint) from exc
+    told = getattr(reply, field, None)
+    if told is None or (isinstance(told, str) and not told.strip()):
+        raise _is_no_api(endpoint)
     return reply
 
 
@@ -67,11 +73,19 @@ def listed(
             endpoint=endpoint,
             field="data",
         )
-        for item in reply.data if isinstance(reply.data, list) else ():
+        if not isinstance(reply.data, list):
+            raise _is_no_api(endpoint)
+        last = getattr(reply.data[-1], "id", None) if reply.data else None
+        if last is not None and last == after.get("after"):
+            break  # the same page again
+        for item in reply.data:
             found.append(item)
             if until(item):
                 return found
-        is_last = not reply.data or not getattr(reply, "has_more", False) or not getattr(found[-1], "id", None)
-        if is_last or found[-1].id == after.get("after"):
+        if not last or not getattr(reply, "has_more", False):
             break
     return found
+
+
+def _is_no_api(endpoint: str) -> FinetuneError:
+    return FinetuneError(f"{endpoint} did not answer like the OpenAI API; check the base URL")

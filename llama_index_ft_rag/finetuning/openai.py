@@ -244,7 +244,7 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
 
         Args:
             timeout: Seconds to wait; by default 24 hours.
-            on_status: Called with the job when it is first seen and whenever its status has changed.
+            on_status: Called with the job when it is first seen and when its status or expected finish has changed.
             on_event: Called with each new line of the job's own log; see `read_progress` for the steps in it.
             on_end: Called once with the job when it has ended, well or not.
 
@@ -284,7 +284,10 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
 
     def get_checkpoint_model(self, checkpoint: Checkpoint | str, **model_kwargs: Any) -> LLM:
         """Make an LLM of a checkpoint, one of `checkpoints()` or its model's name."""
-        return self._llm(checkpoint if isinstance(checkpoint, str) else checkpoint.model, None, model_kwargs)
+        name = checkpoint if isinstance(checkpoint, str) else checkpoint.model
+        if not name.strip():
+            raise ConfigurationError("the checkpoint has no name: pass one of checkpoints()")
+        return self._llm(name, None, model_kwargs)
 
     def cancel(self) -> FineTuningJob:
         """Cancel the job. What it has trained so far may be charged."""
@@ -309,13 +312,21 @@ class OpenAIFinetuneEngine(AsyncTwins, BaseLLMFinetuneEngine):
         """
         return self._hold(self._training.life().checkpoints())
 
+    def curves(self) -> list[dict[str, float | int]]:
+        """Fetch the figures of each step, from the job's log and its result file; see `metrics` for a DataFrame.
+
+        Returns:
+            One row per step, in their order: `step`, `train_loss`, `valid_loss` and what else is known of it.
+        """
+        return self._hold(self._training.life().curves())
+
     def metrics(self) -> pd.DataFrame:
         """Fetch the curves of the training: one row per step, with its training and validation losses.
 
         Raises:
             MissingExtraError: If pandas is not installed.
         """
-        return curve_frame(self._hold(self._training.life().curves()))
+        return curve_frame(self.curves())
 
     @property
     def trained_tokens(self) -> int | None:

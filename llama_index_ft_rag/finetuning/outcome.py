@@ -43,6 +43,11 @@ class JobState:
     error_param: str | None = None
 
     @property
+    def news(self) -> tuple[str, datetime | None]:
+        """What whoever waits wants to hear of when it changes."""
+        return self.status, self.estimated_finish
+
+    @property
     def is_finished(self) -> bool:
         """Whether the status will not change any more.
 
@@ -143,8 +148,10 @@ def named_lines(message: str) -> tuple[int, ...]:
 
 
 def _failed(state: JobState, reason: str, job_path: Path | None) -> JobFailedError:
+    # A service where checkpoints are deployed by a call of their own names no model of a finished job.
+    where = "events() and checkpoints()" if state.status == "succeeded" else "events()"
     return JobFailedError(
-        f"job {state.job_id} {state.status}: {reason}; look at events(), correct the training file and call"
+        f"job {state.job_id} {state.status}: {reason}; look at {where}, correct the training file and call"
         " finetune() or run the command again (to train on the same file again, call finetune(force=True), or move"
         f" {job_path or 'its job record'} away first)",
         job_id=state.job_id,
@@ -162,4 +169,4 @@ def _reason(state: JobState) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value.strip() else None

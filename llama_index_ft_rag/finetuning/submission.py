@@ -20,7 +20,7 @@ from openai.types.fine_tuning import FineTuningJob
 
 from llama_index_ft_rag.errors import FileNotAcceptedError, FinetuneError, TrainingNotAvailableError
 from llama_index_ft_rag.finetuning.job import DataFile, Intent, JobPlan, JobRecord, JobStore
-from llama_index_ft_rag.finetuning.listing import TRANSIENT, answer_of, listed, may_heal
+from llama_index_ft_rag.finetuning.listing import HAS_NO_LIST, TRANSIENT, answer_of, listed, may_heal
 from llama_index_ft_rag.finetuning.outcome import named_lines
 from llama_index_ft_rag.finetuning.settings import JobSettings
 from llama_index_ft_rag.finetuning.talk import Talk, pause
@@ -37,8 +37,6 @@ _LOCK_POLL_SECONDS = 0.5
 _FILE_READY = ("processed", "succeeded", "success")
 _FILE_REFUSED = ("error", "failed", "deleted")
 _JOB_LOST = ("failed", "cancelled", "canceled")
-
-_HAS_NO_LISTS = (403, 404, 405, 501)
 
 
 class Submission:
@@ -80,7 +78,7 @@ class Submission:
             record = self._store.open(self._plan)
             if force and record.job_id is not None:
                 record = self._store.renew(record, self._plan)
-            elif force and record.intent is None and record.file_id is None:
+            elif force and record.intent != "create_job":  # no job was asked for yet
                 record = self._store.save(record, forced=True)
             return (yield from self._go_on(record))
 
@@ -128,6 +126,7 @@ class Submission:
             sent = yield from answer_of(
                 lambda client: _once_only(client).files.create(file=(name, file.content), purpose="fine-tune"),
                 endpoint=self._plan.endpoint,
+                is_write=True,
             )
             return sent.id
 
@@ -193,7 +192,7 @@ class Submission:
         try:
             return (yield from find)
         except openai.APIStatusError as exc:
-            if exc.status_code not in _HAS_NO_LISTS:
+            if exc.status_code not in HAS_NO_LIST:
                 raise
             if may_be_sent:
                 raise self._cannot_tell(exc) from exc
@@ -212,7 +211,9 @@ class Submission:
         while True:
             try:
                 job = yield from answer_of(
-                    lambda client: _once_only(client).fine_tuning.jobs.create(**body), endpoint=self._plan.endpoint
+                    lambda client: _once_only(client).fine_tuning.jobs.create(**body),
+                    endpoint=self._plan.endpoint,
+                    is_write=True,
                 )
             except openai.BadRequestError as exc:
                 if "still being processed" not in exc.message:

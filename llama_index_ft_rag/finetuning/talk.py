@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ class Ask:
     """A request; called with the client, whose asynchronous twin returns an awaitable of the same."""
 
     call: Callable[[Any], Any]
+    is_write: bool = False
+    """Whether it makes something at the service; nobody else may write before it is answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +46,9 @@ Talk = Generator[Step, Any, T]
 """A conversation that ends with a `T`; compose them with `yield from`."""
 
 
-def ask(call: Callable[[openai.OpenAI], T]) -> Talk[T]:
+def ask(call: Callable[[openai.OpenAI], T], *, is_write: bool = False) -> Talk[T]:
     """Ask the service."""
-    reply: T = yield Ask(call=call)
+    reply: T = yield Ask(call=call, is_write=is_write)
     return reply
 
 
@@ -89,15 +92,17 @@ async def ahold(
     async_client: openai.AsyncOpenAI | None = None,
     async_sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> T:
-    """Hold a conversation on the running event loop; without an asynchronous client its requests go to threads."""
+    """Hold a conversation on the running event loop; without an asynchronous client its requests go to threads.
+
+    Cancelled, it ends at once, unless a write is on its way: that cannot be taken back, so its answer comes first.
+    """
 
     async def do(step: Step) -> Any:
         if isinstance(step, Pause):
             return await async_sleep(step.seconds)
-        if isinstance(step, Ask) and async_client is not None:
-            return await step.call(async_client)
         if isinstance(step, Ask):
-            return await asyncio.to_thread(step.call, client)
+            reply = asyncio.to_thread(step.call, client) if async_client is None else step.call(async_client)
+            return await (_to_its_end(reply) if step.is_write else reply)
         return await asyncio.to_thread(step.function)
 
     try:
@@ -112,3 +117,14 @@ async def ahold(
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def _to_its_end(reply: Awaitable[T]) -> T:
+    answered = asyncio.ensure_future(reply)
+    try:
+        return await asyncio.shield(answered)
+    except asyncio.CancelledError:
+        while not answered.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({answered})
+        raise

@@ -57,7 +57,7 @@ class Training:
     def submit(self, *, force: bool = False) -> Talk[None]:
         """Check the files, send them and start the job; do nothing of it twice."""
         if self.start_job_id is not None or self.store is None:
-            logger.log(self.level, "Attached to job %s; no other one is started", self.start_job_id)
+            logger.log(self.level, "Attached to job %s; no other one is started", self.life().job_id)
             return
         plan = yield from work(self._plan)
         record = self.store.find(plan)

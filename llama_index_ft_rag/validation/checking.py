@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -63,27 +63,39 @@ def validate_file(
         ConfigurationError: If there is not at least one thread.
     """
     workers = usable_cores() if threads is None else threads
-    training = _read(Path(path), model=model, threads=workers)
-    training.finish(minimum=minimum, expected=expected)
-    training.advise(minimum=minimum)
-    report = training.report(n_epochs=n_epochs)
-    if validation is None:
-        return report
-    held_out = _read(Path(validation), model=model, threads=workers)
+    source, other = Path(path), Path(validation) if validation is not None else None
+    # Both are opened first: that the second is missing should not be said after minutes.
+    with _open(source) as stream, _open(other) if other is not None else nullcontext() as other_stream:
+        training = _read(source, stream, model=model, threads=workers)
+        training.finish(minimum=minimum, expected=expected)
+        training.advise(minimum=minimum)
+        report = training.report(n_epochs=n_epochs)
+        if other is None or other_stream is None:
+            return report
+        held_out = _read(other, other_stream, model=model, threads=workers)
     held_out.finish(minimum=1, expected=training.format if expected is None else expected)
     held_out.refuse_shared(training)
     return replace(report, validation=held_out.report(n_epochs=report.epochs, purpose="validation"))
 
 
-def _read(path: Path, *, model: str | None, threads: int) -> _Pass:
+def _open(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as exc:
+        raise _unreadable(path, exc) from exc
+
+
+def _read(path: Path, stream: BinaryIO, *, model: str | None, threads: int) -> _Pass:
     tally = _Pass(path=path, model=model, facts=model_facts(model or ""))
     try:
-        with path.open("rb") as stream:
-            tally.read(stream, threads=threads)
-            tally.size = stream.tell()
+        tally.read(stream, threads=threads)
     except OSError as exc:
-        raise ExamplesError(f"{path}: cannot be read ({exc.strerror}); pass the path of a JSONL file") from exc
+        raise _unreadable(path, exc) from exc
     return tally
+
+
+def _unreadable(path: Path, exc: OSError) -> ExamplesError:
+    return ExamplesError(f"{path}: cannot be read ({exc.strerror}); pass the path of a JSONL file")
 
 
 @dataclass
@@ -111,6 +123,8 @@ class _Pass:
         with closing(count_examples(examples, encoding=self.facts.encoding, threads=threads)) as counts:
             for counted in counts:
                 self._add_count(counted.line, counted.count)
+        if stream.seekable():  # not so a pipe, of which a line that is too long counts with what was read of it
+            self.size = stream.tell()
 
     def finish(self, *, minimum: int, expected: TrainingFormat | None) -> None:
         found = self.found
@@ -179,6 +193,7 @@ class _Pass:
                 self.is_text = False
                 return
             self.per_line.append(0)
+            self.size += len(raw)
             line = raw
             if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
                 line = raw[3:]
@@ -245,4 +260,4 @@ class _Pass:
             return f"no source names the tokenizer of {self.model}"
         if self.images:
             return "images are not counted"
-        return "there is no table of the tokenizer on this machine, or a text is too long to be counted as one"
+        return "no tokenizer's table on this machine, or a text too long to count in one piece"
