@@ -4,7 +4,8 @@
 without `await`: `submission` brings files and job there exactly once (`settings`, `job`, the record that makes that
 safe to kill, `listing`, `waiting`), `lifecycle` watches the job (`outcome`, `curves`), `preflight` says beforehand
 whether there should be one (`local_checks`, `service_checks`), `training` is all three. `client` makes LLMs that ask
-where the model was trained (`async_door`); `openai`, `azure` and `async_twins` are what users call.
+where the model was trained (`async_door`); `openai`, `async_twins` and `azure` (with `azure_service`,
+`azure_deployment` and `azure_deploying`) are what users call.
 """
 
 from llama_index_ft_rag.finetuning.azure import AzureOpenAIFinetuneEngine

@@ -188,7 +188,6 @@ class AzureDeploying(OpenAIFinetuneEngine):
             deployments = yield from work(lambda: opened.enter_context(place.deployments()))
             model = model_name(checkpoint) if checkpoint is not None else (yield from self._tuned_name())
             yield from undeployed(deployments, name, model, pacing=self._pacing, timeout=timeout)
-        self._training.life().forget_answer(name)
         life.forget(name)
         if self._deployment == name:
             self._deployment = None

@@ -152,10 +152,6 @@ class JobLife:
             yield from self._wait_for_model(name, state)
         return state
 
-    def forget_answer(self, name: str) -> None:
-        """Forget that a name was seen to answer: what is made anew under it is loaded anew."""
-        self._answering.discard(name)
-
     def forget(self, name: str) -> None:
         """Wait again the next time that a model is asked as `name`."""
         self._answering.discard(name)
