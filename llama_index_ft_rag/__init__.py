@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from llama_index_ft_rag.examples import TrainingExample, Usage, read_examples, write_examples
     from llama_index_ft_rag.exporting import Export, TrainerExport, export_examples, export_for_trainer
     from llama_index_ft_rag.finetuning import (
+        AzureDeployment,
         AzureOpenAIFinetuneEngine,
         BaseLLMFinetuneEngine,
         Checkpoint,
@@ -103,6 +104,7 @@ __version__ = version("llama-index-ft-rag")
 
 __all__ = [
     "Answer",
+    "AzureDeployment",
     "AzureOpenAIFinetuneEngine",
     "BaseLLMFinetuneEngine",
     "Checkpoint",
@@ -227,8 +229,8 @@ _PARTS = {
     "examples": "TrainingExample Usage read_examples write_examples",
     "exporting": "Export TrainerExport export_examples export_for_trainer",
     "finetuning": """
-        AzureOpenAIFinetuneEngine BaseLLMFinetuneEngine Checkpoint FinetuneEvent OpenAIFinetuneEngine Preflight
-        TrainingProgress read_progress
+        AzureDeployment AzureOpenAIFinetuneEngine BaseLLMFinetuneEngine Checkpoint FinetuneEvent OpenAIFinetuneEngine
+        Preflight TrainingProgress read_progress
     """,
     "ledger": "Ledger",
     "prices": "Price PriceList price_notice",

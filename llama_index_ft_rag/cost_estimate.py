@@ -19,6 +19,7 @@ from llama_index_ft_rag.endpoints import OPENAI_URL
 from llama_index_ft_rag.errors import ConfigurationError
 from llama_index_ft_rag.example_usage import example_usage
 from llama_index_ft_rag.examples import Usage
+from llama_index_ft_rag.offline import OFFLINE_URL
 from llama_index_ft_rag.prices import Price, PriceList, cost_usd, price_notice, training_cost_usd
 from llama_index_ft_rag.validation import FileReport
 
@@ -186,6 +187,8 @@ def _about_prices(job: _Job, *, endpoint: str | None, given: bool) -> Iterator[s
     if endpoint is None or given or is_offline_model(job.student):
         return
     host = _host(endpoint)
+    if host == urlsplit(OFFLINE_URL).hostname:
+        return  # nothing is charged there, whatever the model is called
     if host != _OPENAI_HOST and not host.endswith(f".{_OPENAI_HOST}"):
         yield f"These are prices of OpenAI's list; {host} has prices of its own: pass them in a price file."
 
@@ -193,10 +196,11 @@ def _about_prices(job: _Job, *, endpoint: str | None, given: bool) -> Iterator[s
 def _about_age(costs: Sequence[RoleCost], *, today: date | None) -> Iterator[str]:
     if today is None:
         return
-    by_source: dict[tuple[str, str], list[RoleCost]] = {}
+    by_source: dict[tuple[str, str, str | None], list[RoleCost]] = {}
     for row in costs:
         if row.price is not None:
-            by_source.setdefault((row.price.source, row.price.as_of), []).append(row)
+            key = (row.price.source, row.price.as_of, row.price.stale_because(today))
+            by_source.setdefault(key, []).append(row)
     notices = (
         price_notice(rows[0].price, today=today, name=", ".join(row.name for row in rows))
         for rows in by_source.values()

@@ -34,7 +34,7 @@ from llama_index_ft_rag.plan import Plan, Role, question_count
 from llama_index_ft_rag.questions import Question, generate_train_and_eval, read_questions, write_questions
 from llama_index_ft_rag.run_folder import RunFolder, fingerprint_of
 from llama_index_ft_rag.run_report import CONTROL, job_facts
-from llama_index_ft_rag.scoring import score_answers
+from llama_index_ft_rag.scoring import check_installed, score_answers
 from llama_index_ft_rag.storage import write_rows
 from llama_index_ft_rag.validation import MINIMUM_EXAMPLES
 
@@ -65,11 +65,14 @@ class Stages:
         self.ledger.close()
 
     def preflight(self) -> None:
-        """Ask whether the student can be trained, before anything is paid; not where a job is on record.
+        """Ask whether the run can come to its end, before anything is paid; of a job only where none is on record.
 
         Raises:
-            PreflightError: If it is known that it cannot.
+            MissingExtraError: If what scores the answers is not installed.
+            PreflightError: If it is known that the student cannot be trained.
         """
+        if self.plan.evaluate:
+            check_installed()
         if self.folder.file("job.json").exists():
             return
         student, endpoint = self.plan.student.model, self.plan.training_endpoint

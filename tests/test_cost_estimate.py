@@ -333,3 +333,20 @@ def test_the_post_s_own_file_has_an_estimate() -> None:
     )
     assert estimate.against_teacher is not None
     assert estimate.against_teacher.questions == 79
+
+
+def test_of_two_prices_of_one_source_the_expired_one_is_named(tmp_path: Path) -> None:
+    """Each price has a last day of its own, which the other says nothing of."""
+    common = {"family": "gpt-4.1-mini", "source": "my contract", "as_of": "2026-10"}
+    rows = [
+        {**common, "kind": "base", "input": 1.0, "output": 2.0},
+        {**common, "kind": "tuned", "input": 1.0, "output": 2.0, "training": 5.0, "holds_until": "2026-10-31"},
+    ]
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({"prices": rows}))
+
+    estimate = estimate_costs(
+        1000, student="gpt-4.1-mini", epochs=1, prices=PriceList.read(path), today=date(2026, 11, 20)
+    )
+
+    assert [note for note in estimate.notes if "2026-10-31" in note and "base" not in note] != []

@@ -90,9 +90,8 @@ def write_examples(path: Path, count: int) -> Path:
 def preflight(data_path: Path, service: Service, *, base_url: str = OPENAI, **settings: Any) -> Preflight:
     """The preflight of a training on that day."""
     asked = {name: settings.pop(name) for name in ("teacher", "max_cost") if name in settings}
-    engine = OpenAIFinetuneEngine(
-        BASE, data_path, client=service.client(base_url), today=lambda: settings.pop("today", TODAY), **settings
-    )
+    day = settings.pop("today", TODAY)
+    engine = OpenAIFinetuneEngine(BASE, data_path, client=service.client(base_url), today=lambda: day, **settings)
     return engine.preflight(**asked)
 
 
@@ -290,9 +289,13 @@ def test_a_service_that_is_down_is_one_check(data_path: Path) -> None:
 
     result = OpenAIFinetuneEngine(BASE, data_path, client=client, today=lambda: TODAY).preflight()
 
-    assert [check.name for check in result.checks] == ["training file", "cost", "key"]
-    assert found(result, "key") == [
-        ("error", "http://127.0.0.1:9/v1 cannot be reached; check the address and that the service is running")
+    assert [check.name for check in result.checks] == ["training file", "cost", "service"]
+    assert found(result, "service") == [
+        (
+            "error",
+            "http://127.0.0.1:9/v1 cannot be reached; check the address and that the service is running"
+            " (key, model and organisation were not checked)",
+        )
     ]
 
 
@@ -367,3 +370,46 @@ def test_a_run_whose_job_is_on_record_is_not_asked_again(ft_rag_backend: Running
 
     assert again.llm.metadata.model_name == first.llm.metadata.model_name
     assert jobs.struck == 0
+
+
+def test_a_preflight_has_one_price(data_path: Path, tmp_path: Path) -> None:
+    """Prices of one's own count for the file and for the estimate alike."""
+    result = preflight(data_path, healthy(), prices=PriceList.builtin().with_file(dear(tmp_path)))
+
+    assert result.costs is not None
+    assert result.reports[0].training_cost_usd == result.costs.training_usd > 1.0
+
+
+def dear(folder: Path) -> Path:
+    """A price file in which training costs 1,000 USD per million tokens."""
+    path = folder / "prices.json"
+    entry = {"family": BASE, "kind": "tuned", "training": 1000.0, "source": "my contract", "as_of": "2026-11"}
+    path.write_text(json.dumps({"prices": [entry]}))
+    return path
+
+
+def test_after_the_last_day_the_organisation_is_spoken_of_once(data_path: Path) -> None:
+    """That nobody can start a job any more needs no word on who could."""
+    result = preflight(data_path, healthy(), today=date(2027, 1, 10))
+
+    assert [level for level, _ in found(result, "organisation")] == ["error"]
+
+
+def test_a_model_that_is_gone_stops_finetune_without_validation_too(data_path: Path) -> None:
+    """`validate_json=False` is about the files alone."""
+    service = healthy()
+    engine = OpenAIFinetuneEngine(
+        "gpt-4.1-nano", data_path, validate_json=False, client=service.client(), today=lambda: TODAY
+    )
+
+    with pytest.raises(PreflightError, match=r"gpt-4\.1-nano was shut down on 2026-10-23"):
+        engine.finetune()
+
+    assert service.calls == []
+
+
+def test_a_small_price_is_not_rounded_to_nothing(data_path: Path) -> None:
+    """The file's report shows two digits that say something."""
+    [training] = [line for line in preflight(data_path, healthy()).reports[0].render().splitlines() if "cost" in line]
+
+    assert training.split()[-4:] == ["$0.023", "for", "all", "epochs"]

@@ -237,7 +237,7 @@ def test_the_report_reads_well(tmp_path: Path) -> None:
         "  tokens           34\n"
         "  per example      17 (p5), 17 (p50), 17 (p95); 17 (longest, line 4)\n"
         "  epochs           20\n"
-        "  training cost    $0.02 for all epochs\n"
+        "  training cost    $0.017 for all epochs\n"
         "  price            $25.00 per 1M tokens (OpenAI pricing page, fine-tuning table,\n"
         "                   as of 2026-06)\n"
         "errors\n"

@@ -11,7 +11,7 @@ from llama_index_ft_rag import endpoints
 from llama_index_ft_rag.hostile_text import one_line, without_controls
 
 STOPPED = "stopped; what was computed is kept, and the same command continues"
-_AGAIN = "what was computed is kept, and the same command continues"
+_AGAIN = "what was computed or sent before is kept, and the same command goes on"
 
 _NEXT_STEPS = {
     400: "change what it names",

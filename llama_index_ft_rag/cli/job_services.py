@@ -157,6 +157,8 @@ def _candidates(named: str) -> Iterator[Path]:
     if not named.endswith(".jsonl"):
         yield Path(named)
     yield Path(f"{named}.job.json")
+    if named.endswith(".jsonl"):
+        yield Path(named).parent / "job.json"  # of a run folder
     yield Path(named) / "job.json"
 
 

@@ -9,6 +9,7 @@ where the model was trained (`async_door`); `openai`, `async_twins` and `azure` 
 """
 
 from llama_index_ft_rag.finetuning.azure import AzureOpenAIFinetuneEngine
+from llama_index_ft_rag.finetuning.azure_deployment import AzureDeployment
 from llama_index_ft_rag.finetuning.curves import Checkpoint, TrainingProgress, read_progress
 from llama_index_ft_rag.finetuning.interface import BaseLLMFinetuneEngine, FinetuneEvent
 from llama_index_ft_rag.finetuning.job import JobPlan, JobRecord, JobStore
@@ -17,6 +18,7 @@ from llama_index_ft_rag.finetuning.preflight import Check, Preflight
 from llama_index_ft_rag.finetuning.service_checks import ask_service
 
 __all__ = [
+    "AzureDeployment",
     "AzureOpenAIFinetuneEngine",
     "BaseLLMFinetuneEngine",
     "Check",

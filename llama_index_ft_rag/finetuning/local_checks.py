@@ -96,10 +96,10 @@ def check_shutdown(model: str, day: date | None, *, today: date) -> Iterator[Che
         return
     if day <= today:
         message = f"{model} was shut down on {day}, and what was tuned from it; name another base model"
-        yield Check(name="model", level="error", message=message)
+        yield Check(name="model", level="error", message=message, about_shutdown=True)
     elif (day - today).days <= NEAR_DAYS:
         message = f"{model} is shut down on {day}, in {(day - today).days} days, and what is tuned from it with it"
-        yield Check(name="model", level="warning", message=message)
+        yield Check(name="model", level="warning", message=message, about_shutdown=True)
 
 
 def check_teacher(teacher: str | None) -> Iterator[Check]:

@@ -14,7 +14,7 @@ from llama_index_ft_rag.cost_estimate import CostEstimate
 from llama_index_ft_rag.errors import PreflightError
 from llama_index_ft_rag.validation import FileReport
 
-CheckName = Literal["training file", "validation file", "cost", "model", "key", "organisation", "teacher"]
+CheckName = Literal["training file", "validation file", "cost", "model", "service", "key", "organisation", "teacher"]
 Level = Literal["ok", "warning", "error"]
 
 _WIDTH, _INDENT = 80, 27
@@ -29,6 +29,8 @@ class Check:
     level: Level
     """An `error` forbids the job; a `warning` should be read; the others are fine."""
     message: str
+    about_shutdown: bool = False
+    """Whether it is about the day on which the model is gone, of which the service knows more than a catalog."""
 
 
 @dataclass(frozen=True, kw_only=True)

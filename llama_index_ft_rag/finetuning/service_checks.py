@@ -40,7 +40,7 @@ def check_service(base_model: str, *, endpoint: str, today: date) -> Talk[list[C
         return [_not_reached(exc, endpoint)]
     if not any(check.name == "key" for check in checks):
         checks.insert(0, Check(name="key", level="ok", message=f"{endpoint} takes it"))
-    return checks + (yield from _check_jobs(endpoint=endpoint))
+    return checks + (yield from _check_jobs(endpoint=endpoint, today=today))
 
 
 def _check_model(base_model: str, *, endpoint: str, today: date) -> Talk[list[Check]]:
@@ -76,7 +76,7 @@ def _missing_model(base_model: str, *, endpoint: str, is_sure: bool) -> Talk[lis
     return [Check(name="model", level="error", message=message)]
 
 
-def _check_jobs(*, endpoint: str) -> Talk[list[Check]]:
+def _check_jobs(*, endpoint: str, today: date) -> Talk[list[Check]]:
     try:
         jobs = yield from answer_of(
             lambda client: client.fine_tuning.jobs.list(limit=1), endpoint=endpoint, field="data"
@@ -90,15 +90,19 @@ def _check_jobs(*, endpoint: str) -> Talk[list[Check]]:
         return [Check(name="organisation", level="warning", message=message)]
     except (openai.APIConnectionError, FinetuneError) as exc:
         return [Check(name="organisation", level="warning", message=f"{endpoint}: jobs could not be listed ({exc})")]
-    return list(_told_by_jobs(bool(jobs.data), endpoint=endpoint))
+    return list(_told_by_jobs(bool(jobs.data), endpoint=endpoint, today=today))
 
 
-def _told_by_jobs(has_some: bool, *, endpoint: str) -> Iterator[Check]:
+def _told_by_jobs(has_some: bool, *, endpoint: str, today: date) -> Iterator[Check]:
     if not is_openai(endpoint):
         yield Check(name="organisation", level="ok", message=f"{endpoint} lists fine-tuning jobs")
         return
     steps = training_wind_down()
-    closed = "; ".join(f"since {step.day} not {step.closed_to}" for step in steps[:-1])
+    if today >= steps[-1].day:
+        return  # closed to everybody, which `check_dates` says
+    closed = "; ".join(
+        f"{'since' if step.day <= today else 'from'} {step.day} not {step.closed_to}" for step in steps[:-1]
+    )
     if has_some:
         message = f"has trained before; OpenAI still takes jobs until {steps[-1].day}, but {closed}"
     else:
@@ -109,11 +113,11 @@ def _told_by_jobs(has_some: bool, *, endpoint: str) -> Iterator[Check]:
 def _not_reached(error: Exception, endpoint: str) -> Check:
     if isinstance(error, openai.AuthenticationError):
         message = f"{endpoint} refuses it ({error.status_code}); check OPENAI_API_KEY, or the api_key that is passed"
-    elif isinstance(error, openai.APIConnectionError):
+        return Check(name="key", level="error", message=message)
+    message = str(error)
+    if isinstance(error, openai.APIConnectionError):
         message = f"{endpoint} cannot be reached; check the address and that the service is running"
-    else:
-        message = str(error)
-    return Check(name="key", level="error", message=message)
+    return Check(name="service", level="error", message=f"{message} (key, model and organisation were not checked)")
 
 
 def _shutdown_date(model: Any) -> date | None:

@@ -1,9 +1,9 @@
 """Getting a training file and a job to an OpenAI-compatible service, each exactly once.
 
 In: a plan, its record store and a client. Out: the record with the job's id. Every write on the network is
-announced in the record first; where an announced write was never answered (a killed process, a lost reply),
-nor is anything sent that the service's own lists already have. One submission at a time works on a record.
-Knows nothing of what becomes of the job.
+announced in the record first. Where an announced write was never answered (a killed process, a lost reply), the
+service's lists are searched before it is sent again; nor is anything sent that they already have. One submission at
+a time works on a record. Knows nothing of what becomes of the job.
 """
 
 from __future__ import annotations

@@ -92,16 +92,15 @@ class Training:
         found = yield from work(lambda: self._look_here(teacher=teacher, max_cost=max_cost))
         asked = yield from check_service(self.base_model, endpoint=self.endpoint, today=self.today())
         # What the service itself says of the model is later news than the catalog.
-        told = any(check.name == "model" and "shut" in check.message for check in asked)
-        here = [check for check in found.checks if not (told and check.name == "model" and "shut" in check.message)]
+        is_told = any(check.about_shutdown for check in asked)
+        here = [check for check in found.checks if not (is_told and check.about_shutdown)]
         return replace(found, checks=(*here, *asked))
 
     def _check_here(self) -> None:
-        if not self.validate and self.max_cost is None:
-            return
         found = self._look_here(teacher=None, max_cost=self.max_cost)
         if not self.validate:
-            found = replace(found, reports=(), checks=tuple(c for c in found.checks if c.name == "cost"))
+            others = tuple(check for check in found.checks if check.name not in ("training file", "validation file"))
+            found = replace(found, reports=(), checks=others)
         found.raise_for_errors()
         for report in found.reports:
             for problem in report.warnings[:_WARNINGS_AT_MOST]:
@@ -138,6 +137,7 @@ class Training:
             n_epochs=self.settings.n_epochs,
             expected=self.settings.format,
             validation=self.validation_path,
+            prices=self.prices,
         )
         return [report] if report.validation is None else [report, report.validation]
 

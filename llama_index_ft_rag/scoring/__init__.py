@@ -8,6 +8,7 @@ Modules in their order: `judge` (a LlamaIndex LLM asked for JSON), `ragas_librar
 from llama_index_ft_rag.scoring.evaluation import EvaluationScores, aevaluate, evaluate
 from llama_index_ft_rag.scoring.evaluator import RagasEvaluationResult, RagasEvaluator
 from llama_index_ft_rag.scoring.example_scores import ExampleScores, ascore_examples, score_examples
+from llama_index_ft_rag.scoring.ragas_library import check_installed
 from llama_index_ft_rag.scoring.ragas_metrics import METRIC_NAMES, MetricName, Statement
 from llama_index_ft_rag.scoring.scores import ScorableAnswer, Score, current_scores, read_scores, score_answers
 
@@ -23,6 +24,7 @@ __all__ = [
     "Statement",
     "aevaluate",
     "ascore_examples",
+    "check_installed",
     "current_scores",
     "evaluate",
     "read_scores",

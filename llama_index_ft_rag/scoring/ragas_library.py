@@ -58,6 +58,16 @@ def load_ragas() -> Ragas:
         raise MissingExtraError("scoring with ragas", extra="ragas", missing=exc.name or "ragas") from exc
 
 
+def check_installed() -> None:
+    """Find out in no time whether ragas can be there, without importing it.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    if _is_missing("ragas"):
+        raise MissingExtraError("scoring with ragas", extra="ragas", missing="ragas")
+
+
 def _import_ragas() -> Ragas:
     import ragas
     from ragas.embeddings.base import BaseRagasEmbedding

@@ -17,7 +17,7 @@ from typing import BinaryIO
 from llama_index_ft_rag.catalog import ModelFacts, model_facts
 from llama_index_ft_rag.errors import ExamplesError
 from llama_index_ft_rag.example_tokens import example_parts
-from llama_index_ft_rag.prices import default_epochs, training_cost_usd, tuned_price
+from llama_index_ft_rag.prices import PriceList, default_epochs, training_cost_usd
 from llama_index_ft_rag.tokenizer import TokenCount
 from llama_index_ft_rag.training_format import TrainingFormat, check_line
 from llama_index_ft_rag.validation.counting import ExampleOfLine, count_examples, usable_cores
@@ -45,6 +45,7 @@ def validate_file(
     n_epochs: int | None = None,
     expected: TrainingFormat | None = None,
     validation: str | Path | None = None,
+    prices: PriceList | None = None,
     threads: int | None = None,
 ) -> FileReport:
     """Find every problem of a training file, count its tokens and price the training.
@@ -56,6 +57,7 @@ def validate_file(
         n_epochs: Epochs that will be asked for.
         expected: The format the job's method needs; any recognised one is accepted without it.
         validation: The validation file of the same job, which must share no example with the training file.
+        prices: Instead of the built-in list, which is OpenAI's.
         threads: Threads that count tokens; as many as the process has cores by default.
 
     Raises:
@@ -69,13 +71,14 @@ def validate_file(
         training = _read(source, stream, model=model, threads=workers)
         training.finish(minimum=minimum, expected=expected)
         training.advise(minimum=minimum)
-        report = training.report(n_epochs=n_epochs)
+        listed = prices or PriceList.builtin()
+        report = training.report(n_epochs=n_epochs, prices=listed)
         if other is None or other_stream is None:
             return report
         held_out = _read(other, other_stream, model=model, threads=workers)
     held_out.finish(minimum=1, expected=training.format if expected is None else expected)
     held_out.refuse_shared(training)
-    return replace(report, validation=held_out.report(n_epochs=report.epochs, purpose="validation"))
+    return replace(report, validation=held_out.report(n_epochs=report.epochs, prices=listed, purpose="validation"))
 
 
 def _open(path: Path) -> BinaryIO:
@@ -161,9 +164,9 @@ class _Pass:
     def refuse_shared(self, training: _Pass) -> None:
         self._add_repeats(self.said.shared_with(training.said, most=MOST_KEPT), "in_training")
 
-    def report(self, *, n_epochs: int | None, purpose: Purpose = "training") -> FileReport:
+    def report(self, *, n_epochs: int | None, prices: PriceList, purpose: Purpose = "training") -> FileReport:
         epochs = n_epochs if n_epochs is not None else default_epochs(self.examples)
-        price = tuned_price(self.model) if self.model and purpose == "training" else None
+        price = prices.tuned(self.model) if self.model and purpose == "training" else None
         exact = self.exact and self.facts.exact_encoding
         return FileReport(
             path=self.path,

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from llama_index_ft_rag.errors import ExamplesError
-from llama_index_ft_rag.prices import Price
+from llama_index_ft_rag.prices import Price, dollars
 from llama_index_ft_rag.training_format import TrainingFormat
 from llama_index_ft_rag.training_problems import Problem, Severity
 from llama_index_ft_rag.validation.rendering import plural, render_figure, render_problems
@@ -166,7 +166,7 @@ class FileReport:
         if self.training_cost_usd is None or self.price is None:
             yield "training cost", f"not known: {self._why_no_cost()}"
             return
-        yield "training cost", f"{about}${self.training_cost_usd:,.2f} for all epochs"
+        yield "training cost", f"{about}{dollars(self.training_cost_usd)} for all epochs"
         yield "price", f"${self.price.training:,.2f} per 1M tokens ({self.price.source}, as of {self.price.as_of})"
 
     def _why_no_cost(self) -> str:
