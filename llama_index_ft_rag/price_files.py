@@ -8,7 +8,6 @@ of lists, or of which price is in force.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -23,6 +22,8 @@ _TEXTS = ("family", "kind", "source", "as_of")
 _OPTIONAL = ("holds_until",)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _MONTH = re.compile(r"\d{4}-\d{2}")
+_DEAREST = 1e9
+"""USD per million tokens; what is above is a slip."""
 
 
 def read_price_rows(path: Path) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ def _exists(day: str) -> bool:
 def _is_rate(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return math.isfinite(value) and value >= 0
+    return 0 <= value <= _DEAREST
 
 
 def _called(row: Mapping[str, Any]) -> str:

@@ -834,3 +834,15 @@ def test_a_folder_in_the_place_of_a_file_is_said_in_one_sentence(tmp_path: Path)
 
     assert str(refused.value).startswith(f"{tmp_path / 'out'}: cannot be written (")
     assert str(refused.value).endswith("); choose another folder")
+
+
+@pytest.mark.parametrize("trainer", ["trl", "unsloth"])
+def test_a_model_name_with_rare_letters_is_the_same_name_in_a_script(tmp_path: Path, trainer: Trainer) -> None:
+    """A letter beyond sixteen bits is one letter in Python too."""
+    export_for_trainer(
+        [example(user("?"), answer("a"))] * 12, tmp_path / "out", trainer=trainer, model="models/\U0001f600"
+    )
+
+    script = next((tmp_path / "out").glob("*.py")).read_text(encoding="utf-8")
+    [line] = [line for line in script.splitlines() if line.startswith("MODEL =")]
+    assert ast.literal_eval(line.partition("=")[2].strip()) == "models/\U0001f600"

@@ -204,7 +204,6 @@ def test_a_write_whose_answer_was_lost_is_not_sent_again(
     "fault",
     [
         drop_connection(),
-        hang(),
         server_error(),
         bad_gateway(),
         overloaded(),
@@ -221,6 +220,20 @@ def test_a_write_that_never_arrived_is_sent_again(
     trainer.finetune()
 
     assert (time.naps, at_the_service(ft_rag_backend)) == ([2.0], (1, 1))
+
+
+@pytest.mark.parametrize("route", [UPLOAD, CREATE])
+def test_a_write_that_timed_out_is_looked_for_and_not_sent_again_in_the_same_call(
+    ft_rag_backend: RunningBackend, trainer: OpenAIFinetuneEngine, time: Time, route: str
+) -> None:
+    """It may still take effect; the next call looks for it first, and sends it if it is not there."""
+    ft_rag_backend.faults.add(hang(), route=route)
+
+    with pytest.raises(FinetuneError, match="may still take effect, and nothing was sent again: call"):
+        trainer.finetune()
+    trainer.finetune()
+
+    assert (time.naps, at_the_service(ft_rag_backend)) == ([2.0, 8.0, 20.0, 30.0], (1, 1))
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ METHODS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "supervised, nothing said": ({}, {}),
     "supervised, some of it": (
         {"hyperparameters": {"n_epochs": "auto", "lora_rank": 16}},
-        {"hyperparameters": {"n_epochs": "auto", "lora_rank": 16}},
+        {"hyperparameters": {"lora_rank": 16}},
     ),
     "integrations": (
         {"integrations": [{"type": "wandb", "wandb": {"project": "rag"}}]},

@@ -170,7 +170,9 @@ def event_values(event: FinetuneEvent) -> dict[str, Any]:
 
 def json_text(values: dict[str, Any], *, indent: int | None = 2) -> str:
     """One JSON object, in which no letter of a service moves a terminal's cursor."""
-    text = json.dumps(values, ensure_ascii=False, indent=indent)
+    # A loss that is no number any more has no JSON of its own.
+    strict = json.loads(json.dumps(values), parse_constant=lambda _: None)
+    text = json.dumps(strict, ensure_ascii=False, indent=indent)
     return _SPECIAL.sub(lambda found: f"\\u{ord(found.group()):04x}", text) + "\n"
 
 

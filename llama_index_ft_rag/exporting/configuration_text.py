@@ -28,8 +28,8 @@ def yaml_text(settings: Mapping[str, Any]) -> str:
 
 def python_text(value: str | int | float | bool | None) -> str:
     """Write a value as Python would."""
-    # JSON's escapes are a subset of Python's, and none of them ends a string.
-    return json.dumps(value) if isinstance(value, str) else repr(value)
+    # Not in ASCII: JSON writes a letter beyond 16 bits as two escapes, which Python reads as two letters.
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
 def shell_word(text: str) -> str:

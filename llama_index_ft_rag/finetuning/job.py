@@ -27,6 +27,16 @@ Intent = Literal["upload_training_file", "upload_validation_file", "create_job"]
 """A step that was announced and not yet answered: it may or may not have happened."""
 
 
+def check_regular(path: Path) -> None:
+    """Refuse what can be read only once, such as a pipe: a training file is checked, then sent.
+
+    Raises:
+        ExamplesError: If it is such a thing.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ExamplesError(f"{path}: is no regular file and can be read only once; write it to a file first")
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataFile:
     """A file as it is now; what is hashed is what is uploaded."""
@@ -41,6 +51,7 @@ class DataFile:
         Raises:
             ExamplesError: If it cannot be read.
         """
+        check_regular(path)
         try:
             return cls(path=path, content=path.read_bytes())
         except OSError as exc:
@@ -83,6 +94,10 @@ class JobPlan:
         }
         canonical = json.dumps(identity, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def upload_names(self) -> list[str]:
+        """Names of all files of the plan; equal if their contents and the settings are."""
+        return [self.upload_name(file) for file in (self.training, self.validation) if file is not None]
 
     def upload_name(self, file: DataFile) -> str:
         """Name that a file gets at the service: says which content it is, and for which settings."""

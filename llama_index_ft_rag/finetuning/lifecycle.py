@@ -203,10 +203,12 @@ class JobLife:
         lost_polls = 0
         while True:
             try:
-                yield from ask(
+                yield from answer_of(
                     lambda client: client.with_options(max_retries=0).chat.completions.create(
                         model=name, messages=[{"role": "user", "content": "Say yes."}], max_tokens=1
-                    )
+                    ),
+                    endpoint=self._endpoint,
+                    field="choices",
                 )
             except (openai.NotFoundError, *TRANSIENT) as exc:
                 is_loading = isinstance(exc, (openai.NotFoundError, openai.APITimeoutError))

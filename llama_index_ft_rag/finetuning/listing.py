@@ -6,13 +6,12 @@ Knows nothing of files and jobs.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import openai
 
-from llama_index_ft_rag.errors import FinetuneError
+from llama_index_ft_rag.errors import FinetuneError, FtRagError
 from llama_index_ft_rag.finetuning.talk import Talk, ask
 
 T = TypeVar("T")
@@ -32,6 +31,11 @@ def may_heal(error: openai.APIError) -> bool:
     return isinstance(error, TRANSIENT) and error.code not in _NEVER_HEALS
 
 
+def is_name(value: object) -> bool:
+    """Whether a value can be an id: a text with something in it that can be written down."""
+    return isinstance(value, str) and bool(value.strip()) and value.isprintable()
+
+
 def answer_of(
     call: Callable[[openai.OpenAI], T], *, endpoint: str, field: str = "id", is_write: bool = False
 ) -> Talk[T]:
@@ -43,10 +47,12 @@ def answer_of(
     try:
         reply = yield from ask(call, is_write=is_write)
     # The SDK trips over a list that is no list itself, and over what is no text.
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, AttributeError) as exc:
+    except (ValueError, RecursionError, AttributeError) as exc:
+        if isinstance(exc, FtRagError):
+            raise
         raise _is_no_api(endpoint) from exc
     told = getattr(reply, field, None)
-    if told is None or (isinstance(told, str) and not told.strip()):
+    if told is None or (field == "id" and not is_name(told)):
         raise _is_no_api(endpoint)
     return reply
 

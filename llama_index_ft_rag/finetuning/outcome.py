@@ -15,6 +15,7 @@ from typing import Any
 
 from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
 
+from llama_index_ft_rag.endpoints import without_keys
 from llama_index_ft_rag.errors import JobCancelledError, JobFailedError, JobNotReadyError
 from llama_index_ft_rag.finetuning.interface import FinetuneEvent
 
@@ -65,7 +66,7 @@ def read_job(job: FineTuningJob) -> JobState:
     results = getattr(job, "result_files", None)
     return JobState(
         job_id=job.id,
-        status=str(getattr(job, "status", None) or "unknown"),
+        status=_text(str(getattr(job, "status", None) or "")) or "unknown",
         tuned_model=_text(getattr(job, "fine_tuned_model", None)),
         trained_tokens=tokens if isinstance(tokens, int) else None,
         base_model=_text(getattr(job, "model", None)),
@@ -169,4 +170,7 @@ def _reason(state: JobState) -> str:
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
+    # Half a surrogate pair cannot be written into a record; services quote the key they refuse.
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return without_keys(value.encode("utf-8", "replace").decode("utf-8"))

@@ -7,7 +7,6 @@ Knows no files and no network.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -18,6 +17,8 @@ from llama_index_ft_rag.training_format import TrainingFormat
 Method = Literal["supervised", "dpo"]
 
 _LONGEST_SUFFIX = 64
+_LARGEST = 1e9
+"""No hyperparameter is larger; one that is could not even be turned into a float."""
 _MOST_METADATA, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512
 
 
@@ -48,6 +49,7 @@ class JobSettings:
             )
         if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
             raise ConfigurationError(f"seed={self.seed!r}: pass a whole number")
+        _check_json("suffix", self.suffix)
         _check_hyperparameters(self.hyperparameters)
         _check_metadata(self.metadata)
         _check_json("integrations", list(self.integrations))
@@ -65,7 +67,9 @@ class JobSettings:
 
     def identity(self) -> dict[str, Any]:
         """What makes this another job; labels and integrations do not."""
-        found = {"suffix": self.suffix, "seed": self.seed, "hyperparameters": dict(self.hyperparameters) or None}
+        # 2.0 is 2, and "auto" is what a service does when nothing is said.
+        given = {name: _plain(value) for name, value in self.hyperparameters.items() if value not in (None, "auto")}
+        found = {"suffix": self.suffix, "seed": self.seed, "hyperparameters": given or None}
         if self.method != "supervised":
             found["method"] = self.method
         return {name: value for name, value in found.items() if value is not None}
@@ -84,21 +88,26 @@ class JobSettings:
         return body
 
 
+def _plain(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _check_hyperparameters(given: Mapping[str, Any]) -> None:
     _check_json("hyperparameters", dict(given))
     epochs = given.get("n_epochs", "auto")
-    if epochs != "auto" and (isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 1):
+    if epochs != "auto" and (isinstance(epochs, bool) or not isinstance(epochs, int) or not 1 <= epochs < _LARGEST):
         raise ConfigurationError(f"n_epochs={epochs!r}: pass a whole number from 1, or 'auto'")
     for name in ("batch_size", "learning_rate_multiplier", "beta"):
         value = given.get(name, "auto")
         is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if value != "auto" and not (is_number and math.isfinite(value) and value > 0):
+        if value != "auto" and not (is_number and 0 < value < _LARGEST):
             raise ConfigurationError(f"{name}={value!r}: pass a number above 0, or 'auto'")
 
 
 def _check_metadata(metadata: Mapping[str, str]) -> None:
     if len(metadata) > _MOST_METADATA:
         raise ConfigurationError(f"metadata has {len(metadata)} entries; pass at most {_MOST_METADATA}")
+    _check_json("metadata", dict(metadata))
     for key, value in metadata.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise ConfigurationError(f"metadata {key!r}: {value!r}: pass texts only")
@@ -110,6 +119,6 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 
 def _check_json(name: str, value: Any) -> None:
     try:
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError) as exc:
         raise ConfigurationError(f"{name}: cannot be sent as JSON ({exc}); pass plain values") from exc

@@ -31,9 +31,11 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _RETRY_PAUSES = (2.0, 8.0)
+_LATE_PAUSES = (2.0, 8.0, 20.0, 30.0)
 _FILE_POLL_SECONDS = 5.0
 _LOCK_POLL_SECONDS = 0.5
 
+_HASHES_LENGTH = len("-0123456789ab-01234567.jsonl")
 _FILE_READY = ("processed", "succeeded", "success")
 _FILE_REFUSED = ("error", "failed", "deleted")
 _JOB_LOST = ("failed", "cancelled", "canceled")
@@ -182,11 +184,27 @@ class Submission:
                 if not may_heal(exc):
                     raise
                 logger.warning("%s: %s; looking again in %s s", intent, exc, seconds)
+                if isinstance(exc, openai.APITimeoutError):
+                    return (yield from self._arrived(intent, find, exc))
             yield from pause(seconds)
             found = yield from self._search(find(), may_be_sent=True)
             if found is not None:
                 return found
         return (yield from send())
+
+    def _arrived(
+        self, intent: Intent, find: Callable[[], Talk[str | None]], error: openai.APITimeoutError
+    ) -> Talk[str]:
+        """Look for a write that timed out: it may take effect late, so it is not sent again in this call."""
+        for seconds in _LATE_PAUSES:
+            yield from pause(seconds)
+            found = yield from self._search(find(), may_be_sent=True)
+            if found is not None:
+                return found
+        raise FinetuneError(
+            f"{self._plan.endpoint} did not answer in time ({intent}); it may still take effect, and nothing was sent"
+            " again: call finetune() again in some minutes, which looks for it first"
+        ) from error
 
     def _search(self, find: Talk[T], *, may_be_sent: bool) -> Talk[T | None]:
         try:
@@ -282,7 +300,10 @@ def _once_only(client: openai.OpenAI) -> openai.OpenAI:
 
 
 def _is_usable(file: FileObject, name: str) -> bool:
-    return getattr(file, "filename", None) == name and getattr(file, "status", None) not in _FILE_REFUSED
+    # The hashes at the end decide: a file that was renamed meanwhile is the same file.
+    told = str(getattr(file, "filename", None) or "")
+    is_same = told[-_HASHES_LENGTH:] == name[-_HASHES_LENGTH:]
+    return is_same and getattr(file, "status", None) not in _FILE_REFUSED
 
 
 def _is_job_of(job: FineTuningJob, record: JobRecord) -> bool:

@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path
 
 from llama_index_ft_rag.cost_estimate import estimate_costs
-from llama_index_ft_rag.errors import JobNotStartedError
-from llama_index_ft_rag.finetuning.job import DataFile, JobPlan, JobRecord, JobStore
+from llama_index_ft_rag.errors import ConfigurationError, ExamplesError, JobNotStartedError
+from llama_index_ft_rag.finetuning.job import DataFile, JobPlan, JobRecord, JobStore, check_regular
 from llama_index_ft_rag.finetuning.lifecycle import JobLife
 from llama_index_ft_rag.finetuning.local_checks import check_cost, check_dates, check_file, check_teacher
 from llama_index_ft_rag.finetuning.preflight import Preflight
@@ -54,6 +54,11 @@ class Training:
     today: Callable[[], date] = date.today
     _life: JobLife | None = None
 
+    def __post_init__(self) -> None:
+        _check_limit(self.max_cost)
+        if self.start_job_id is None and not self.base_model.strip():
+            raise ConfigurationError("base_model is empty: name the model to tune")
+
     def submit(self, *, force: bool = False) -> Talk[None]:
         """Check the files, send them and start the job; do nothing of it twice."""
         if self.start_job_id is not None or self.store is None:
@@ -63,6 +68,8 @@ class Training:
         record = self.store.find(plan)
         if force or record is None or record.job_id is None:
             yield from work(self._check_here)
+            if (yield from work(self._plan)).upload_names() != plan.upload_names():
+                raise ExamplesError(f"{self.data_path}: changed while it was checked; call finetune() again")
         submission = Submission(
             plan=plan, settings=self.settings, store=self.store, pacing=self.pacing, level=self.level
         )
@@ -89,6 +96,7 @@ class Training:
 
     def preflight(self, *, teacher: str | None = None, max_cost: float | None = None) -> Talk[Preflight]:
         """Look at everything that can be known before anything is sent; see `OpenAIFinetuneEngine.preflight`."""
+        _check_limit(max_cost)
         found = yield from work(lambda: self._look_here(teacher=teacher, max_cost=max_cost))
         asked = yield from check_service(self.base_model, endpoint=self.endpoint, today=self.today())
         # What the service itself says of the model is later news than the catalog.
@@ -131,6 +139,9 @@ class Training:
 
     def _reports(self) -> list[FileReport]:
         assert self.data_path is not None, "what is validated is a file"
+        for path in (self.data_path, self.validation_path):
+            if path is not None:
+                check_regular(path)
         report = validate_file(
             self.data_path,
             model=self.base_model,
@@ -161,3 +172,8 @@ class Training:
             validation=DataFile.read(self.validation_path) if self.validation_path is not None else None,
             settings=self.settings.identity(),
         )
+
+
+def _check_limit(max_cost: float | None) -> None:
+    if max_cost is not None and not max_cost >= 0:
+        raise ConfigurationError(f"max_cost={max_cost}: no amount of money; pass USD from 0")

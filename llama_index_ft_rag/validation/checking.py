@@ -84,7 +84,7 @@ def validate_file(
 def _open(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
-    except OSError as exc:
+    except (OSError, ValueError) as exc:  # ValueError: a path with a null in it
         raise _unreadable(path, exc) from exc
 
 
@@ -97,8 +97,10 @@ def _read(path: Path, stream: BinaryIO, *, model: str | None, threads: int) -> _
     return tally
 
 
-def _unreadable(path: Path, exc: OSError) -> ExamplesError:
-    return ExamplesError(f"{path}: cannot be read ({exc.strerror}); pass the path of a JSONL file")
+def _unreadable(path: Path, exc: OSError | ValueError) -> ExamplesError:
+    return ExamplesError(
+        f"{path}: cannot be read ({getattr(exc, 'strerror', None) or exc}); pass the path of a JSONL file"
+    )
 
 
 @dataclass
@@ -201,7 +203,7 @@ class _Pass:
             if number == 1 and raw.startswith(b"\xef\xbb\xbf"):
                 line = raw[3:]
                 self.found.add(1, "byte_order_mark", "begins with a byte order mark; save it without", "warning")
-            yield from self._example(number, line.strip(), is_long=len(raw) > MOST_LINE_BYTES)
+            yield from self._example(number, line.strip(b" \t\r\n"), is_long=len(raw) > MOST_LINE_BYTES)
 
     def _example(self, number: int, line: bytes, *, is_long: bool) -> Iterator[ExampleOfLine]:
         if is_long or not line:
