@@ -66,7 +66,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
         "Name": ["llama-index-ft-rag"],
         "License-Expression": ["MIT"],
         "License-File": ["LICENSE"],
-        "Provides-Extra": ["all", "cli", "curation", "datasets", "pii", "ragas"],
+        "Provides-Extra": ["all", "azure", "cli", "curation", "datasets", "pii", "ragas"],
     }
     assert set(str(about["Requires-Python"]).split(",")) == {">=3.10", "<3.15"}
     assert read(wheel, "entry_points.txt").split() == [
@@ -81,15 +81,15 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     ]
 
 
-def test_all_is_the_sum_of_the_other_extras_but_pii(wheel: Path) -> None:
-    """`[all]` needs no upkeep of its own and misses nothing but what brings spaCy."""
+def test_all_is_the_sum_of_the_other_extras_but_two(wheel: Path) -> None:
+    """`[all]` needs no upkeep of its own and misses nothing but what brings spaCy, and what deploys at Azure."""
     wanted: dict[str, set[str]] = {name: set() for name in metadata(wheel).get_all("Provides-Extra", [])}
     for line in metadata(wheel).get_all("Requires-Dist", []):
         requirement, _, extra = line.partition("; extra == ")
         if extra:
             wanted[extra.strip("'\"")].add(requirement.strip())
 
-    assert wanted.pop("all") == set.union(*(wanted[name] for name in wanted if name != "pii"))
+    assert wanted.pop("all") == set.union(*(wanted[name] for name in wanted if name not in ("pii", "azure")))
 
 
 def test_what_is_imported_is_required_and_nothing_else(wheel: Path) -> None:
@@ -156,4 +156,6 @@ def distribution(imported: str) -> str:
         return "llama-index-core"
     if imported.startswith("llama_index."):
         return "-".join(re.split(r"[._]", ".".join(imported.split(".")[:3])))
-    return str(canonicalize_name(imported.partition(".")[0]))
+    if imported.startswith("azure."):
+        return imported.replace(".", "-")
+    return {"yaml": "pyyaml"}.get(imported, str(canonicalize_name(imported.partition(".")[0])))
